@@ -1,0 +1,191 @@
+"""The live view of a run: counter, curves and progress, kept in the browser between updates."""
+
+import json
+import math
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from ndmixer.runs import MetricsReader, Run
+
+_HERE = Path(__file__).parent
+_component = st.components.v2.component(
+    "ndmixer_live",
+    html=(_HERE / "live.html").read_text("utf-8"),
+    css=(_HERE / "live.css").read_text("utf-8"),
+    js=(_HERE / "live.js").read_text("utf-8"),
+)
+
+MAX_POINTS = 2_000  # more than a chart has pixels; beyond it neighbours are averaged
+NOTHING = "–"
+COMPILED = 64  # steps; the first few run uncompiled and tell nothing of the time left
+
+
+class Curves:
+    """What one browser session has read of one run; reads only what is new.
+
+    Attributes:
+        last: The newest event, empty before the first.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._reader = MetricsReader(run)
+        self.score = "accuracy" if run.model_spec.task == "classifier" else "rmse"
+        self._forget()
+
+    def _forget(self) -> None:
+        self.last: dict[str, Any] = {}
+        self._train: list[tuple[float, float, float]] = []  # step, loss, accuracy or RMSE
+        self._test: list[tuple[float, float, float]] = []
+        self._gates: list[tuple[float, ...]] = []  # step, the gate of each block
+
+    def update(self) -> None:
+        """Reads the events that were appended since the last call."""
+        events = self._reader.read()
+        if self._reader.restarted:
+            self._forget()
+        for event in events:
+            if "step" not in event:
+                continue
+            if f"val_{self.score}" in event:
+                self._test.append(_point(event, "val_loss", f"val_{self.score}"))
+            elif event.get("phase") == "training":
+                self._train.append(_point(event, "loss", self.score))
+                if event.get("gates"):
+                    self._gates.append((event["step"], *event["gates"]))
+            self.last = {**self.last, **event}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Curves as float32 arrays: `step`, `loss`, `accuracy`, `val_step`, ..."""
+        train = _thinned(np.array(self._train, np.float64).reshape(-1, 3))
+        test = np.array(self._test, np.float64).reshape(-1, 3)
+        named = {"step": train[:, 0], "loss": train[:, 1], self.score: train[:, 2]}
+        named |= {"val_step": test[:, 0], "val_loss": test[:, 1], f"val_{self.score}": test[:, 2]}
+        gates = _thinned(np.array(self._gates or np.zeros((0, 1)), np.float64))
+        named["gate_step"] = gates[:, 0]
+        named |= {f"gate_{i}": values for i, values in enumerate(gates.T[1:])}
+        return {name: values.astype(np.float32) for name, values in named.items()}
+
+
+def show(curves: Curves | None, hint: str, key: str = "live") -> None:
+    """Draws the counter, the progress bar and both curves.
+
+    Args:
+        curves: What was read of the run, None where no run was chosen.
+        hint: What stands in the place of curves that have no point yet.
+        key: Of the component; the same one keeps its place in the browser.
+    """
+    if curves is None:
+        empty = np.zeros(0, np.float32)
+        curve_names = ("step", "loss", "accuracy", "val_step", "val_loss", "val_accuracy")
+        names = (*curve_names, "gate_step")
+        header = _header(None, {}, "accuracy", hint)
+        _component(key=key, data=_packed(header, dict.fromkeys(names, empty)))
+        return
+    header = _header(curves.run, curves.last, curves.score, hint)
+    _component(key=key, data=_packed(header, curves.arrays()))
+
+
+def _header(run: Run | None, last: dict[str, Any], score: str, hint: str) -> dict[str, Any]:
+    total = last.get("total_steps") or 0
+    step = last.get("step") or 0
+    epochs = run.train_spec.epochs if run else 0
+    title = "accuracy" if score == "accuracy" else "RMSE"
+    return {
+        "run": run.id if run else "",
+        "score": score,
+        "loss_name": "Loss (cross-entropy)" if score == "accuracy" else "Loss (mean squared error)",
+        "gates": _gates_note(run),
+        "total": total,
+        "progress": step / total if total else 0.0,
+        "hint": hint,
+        "readouts": {
+            "counter": f"epoch {last.get('epoch', 0):03d}/{epochs:03d} · step {_grouped(step)}",
+            "score_name": f"Training {title}",
+            "score": _score(last.get(score), score),
+            "val_score_name": f"Test {title}",
+            "val_score": _score(last.get(f"val_{score}"), score),
+            "rate": f"{last['images_per_s']:,.0f}" if last.get("images_per_s") else NOTHING,
+            "elapsed": duration(last.get("elapsed")),
+            "left": duration(_seconds_left(run, last)),
+        },
+    }
+
+
+def _gates_note(run: Run | None) -> str:
+    """What stands in place of the gates' lines before there are any."""
+    if run is None:
+        return ""
+    if not run.model_spec.depth:
+        return "no blocks, so no gates"
+    return "" if run.model_spec.gate else "the blocks have no gates"
+
+
+def _seconds_left(run: Run | None, last: dict[str, Any]) -> float | None:
+    if run is None or not last.get("images_per_s") or last["step"] < COMPILED:
+        return None
+    steps = last["total_steps"] - last["step"]
+    return steps * run.train_spec.batch_size / last["images_per_s"]
+
+
+def _grouped(step: int) -> str:
+    """Six digits that do not dance: 002,814."""
+    digits = f"{step:06d}"
+    return f"{digits[:-3]},{digits[-3:]}"
+
+
+def _score(value: float | None, score: str) -> str:
+    if value is None:
+        return NOTHING
+    return f"{100 * value:.2f} %" if score == "accuracy" else f"{value:.4f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as `0:07` or `1:02:33`; a dash for None."""
+    if seconds is None or not math.isfinite(seconds):
+        return NOTHING
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def ago(created: float) -> str:
+    """How long ago a POSIX time was, in words."""
+    seconds = max(0.0, time.time() - created)
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+def _point(event: dict[str, Any], loss: str, score: str) -> tuple[float, float, float]:
+    values = (event.get(name) for name in ("step", loss, score))
+    step, loss_value, score_value = (math.nan if value is None else value for value in values)
+    return step, loss_value, score_value
+
+
+def _thinned(points: np.ndarray) -> np.ndarray:
+    """At most `MAX_POINTS` rows: equal runs of neighbours averaged, at their last step."""
+    size = -(-len(points) // MAX_POINTS)
+    if size <= 1:
+        return points
+    starts = np.arange(0, len(points), size)
+    ends = np.append(starts[1:], len(points))
+    means = np.add.reduceat(points, starts) / (ends - starts)[:, None]
+    means[:, 0] = points[ends - 1, 0]
+    return means
+
+
+def _packed(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
+    """Header length, JSON header, arrays: one piece of bytes, as the browser gets it."""
+    sizes: Iterable[tuple[str, int]] = [(name, len(values)) for name, values in arrays.items()]
+    text = json.dumps({**header, "arrays": sizes}).encode()
+    return b"".join(
+        [len(text).to_bytes(4, "little"), text, *(v.tobytes() for v in arrays.values())]
+    )

@@ -1,0 +1,100 @@
+// A grid of heat maps: one canvas a map, kept from update to update.
+// Payload: 4 bytes header length, JSON header, float32 maps column by column.
+const views = new WeakMap();
+
+// Blue below zero, orange above, the page's own background at zero.
+function palette(style) {
+  const rgb = (text) => { const m = /^#(..)(..)(..)$/.exec(text.trim()); return m ? m.slice(1).map((h) => parseInt(h, 16)) : (text.match(/[\d.]+/g) || [255, 255, 255]).slice(0, 3).map(Number); };
+  const zero = rgb(style.getPropertyValue("--st-secondary-background-color"));
+  const dark = zero[0] + zero[1] + zero[2] < 384;
+  const ends = dark ? [[96, 165, 250], [251, 146, 60]] : [[29, 78, 216], [194, 65, 12]];
+  const table = new Uint8Array(256 * 4);
+  for (let i = 0; i < 256; i++) {
+    const t = (i - 127.5) / 127.5, end = t < 0 ? ends[0] : ends[1], a = Math.abs(t) ** 0.8;
+    for (let k = 0; k < 3; k++) table[4 * i + k] = zero[k] + (end[k] - zero[k]) * a;
+    table[4 * i + 3] = 255;
+  }
+  return table;
+}
+
+function decode(bytes) {
+  const copy = bytes.slice().buffer, length = new DataView(copy).getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(copy, 4, length)));
+  let offset = 4 + length;
+  for (const column of header.columns) {
+    const [height, width] = column.shape, size = height * width;
+    column.maps = header.rows.map(() => { const map = new Float32Array(copy.slice(offset, offset + 4 * size)); offset += 4 * size; return map; });
+  }
+  return header;
+}
+
+function number(v) { const a = Math.abs(v); return a && (a < 0.01 || a >= 1000) ? v.toExponential(1) : v.toFixed(a < 10 ? 2 : 1); }
+
+function build(view, header) {
+  const { root } = view;
+  root.replaceChildren();
+  root.setAttribute("aria-label", header.label); root.setAttribute("role", "group");
+  const grid = document.createElement("div");
+  grid.className = "grid"; root.append(grid);
+  const ratios = header.columns.map((c) => Math.min(2.5, Math.max(0.4, c.shape[1] / c.shape[0])));
+  grid.style.gridTemplateColumns = `max-content ${ratios.map((r) => `minmax(0, ${(r * header.cell).toFixed(1)}px)`).join(" ")}`;
+  grid.append(document.createElement("span"));
+  view.notes = header.columns.map((c) => {
+    const head = document.createElement("div"); head.className = "head";
+    head.innerHTML = "<b></b><small></small>"; head.title = `${c.title}, ${c.note}`;
+    head.firstChild.textContent = c.title; head.lastChild.textContent = c.note; grid.append(head); return head;
+  });
+  view.canvases = header.rows.map((name, i) => {
+    const label = document.createElement("span"); label.className = "row"; label.textContent = name; grid.append(label);
+    return header.columns.map((c, j) => {
+      const canvas = document.createElement("canvas");
+      [canvas.height, canvas.width] = c.shape; canvas.style.aspectRatio = `${ratios[j]}`;
+      canvas.setAttribute("role", "img"); canvas.setAttribute("aria-label", `${c.title} of ${name}`);
+      canvas.onpointermove = (e) => { view.at = { i, j, x: e.offsetX / canvas.clientWidth, y: e.offsetY / canvas.clientHeight }; tell(view); };
+      canvas.onpointerleave = () => { view.at = null; tell(view); };
+      grid.append(canvas); return canvas;
+    });
+  });
+  grid.append(document.createElement("span"));
+  view.ranges = header.columns.map(() => { const foot = document.createElement("small"); foot.className = "range"; grid.append(foot); return foot; });
+  view.legend = document.createElement("div"); view.legend.className = "legend"; root.append(view.legend);
+  view.legend.innerHTML = '<canvas width="256" height="1"></canvas><span class="scale"></span><span class="value" aria-live="polite"></span>';
+}
+
+function tell(view) {
+  const value = view.legend.querySelector(".value"), at = view.at;
+  if (!at) { value.textContent = ""; return; }
+  const column = view.header.columns[at.j], [height, width] = column.shape;
+  const row = Math.min(height - 1, Math.floor(at.y * height)), col = Math.min(width - 1, Math.floor(at.x * width));
+  const v = column.maps[at.i][row * width + col];
+  value.textContent = Number.isFinite(v) ? `${column.title}, ${view.header.rows[at.i]}, row ${row}, column ${col}: ${v.toPrecision(4)}` : "";
+}
+
+export default function ({ data, parentElement }) {
+  if (!data) return;
+  let view = views.get(parentElement);
+  if (!view) { view = { root: parentElement.querySelector(".maps") }; views.set(parentElement, view); }
+  const header = decode(data);
+  const shape = JSON.stringify([header.rows, header.cell, header.columns.map((c) => [c.title, c.note, c.shape])]);
+  view.header = header;
+  if (view.shape !== shape) { build(view, header); view.shape = shape; }
+  const table = palette(getComputedStyle(view.root));
+  header.columns.forEach((column, j) => {
+    const [height, width] = column.shape, scale = column.range ? 127.5 / column.range : 0;
+    column.maps.forEach((map, i) => {
+      const g = view.canvases[i][j].getContext("2d"), picture = g.createImageData(width, height);
+      for (let k = 0; k < map.length; k++) {
+        if (!Number.isFinite(map[k])) continue;
+        const from = 4 * Math.max(0, Math.min(255, Math.round(127.5 + map[k] * scale)));
+        picture.data.set(table.subarray(from, from + 4), 4 * k);
+      }
+      g.putImageData(picture, 0, 0);
+    });
+    view.ranges[j].textContent = header.own ? `±${number(column.range)}` : "";
+  });
+  const bar = view.legend.querySelector("canvas").getContext("2d"), strip = bar.createImageData(256, 1);
+  strip.data.set(table); bar.putImageData(strip, 0, 0);
+  const range = number(header.columns[0]?.range ?? 0);
+  view.legend.querySelector(".scale").textContent = header.own ? "each column its own scale, printed below it" : `−${range} to +${range}, one scale for all`;
+  tell(view);
+}

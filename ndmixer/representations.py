@@ -1,0 +1,82 @@
+"""What a model makes of images, stage by stage."""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import ArrayLike, NDArray
+
+from ndmixer.accounting import stages
+from ndmixer.datasets import Dataset
+from ndmixer.models import forward
+from ndmixer.spec import ModelSpec
+
+BATCH = 500  # images at once; bounds the memory
+
+
+def representations(
+    spec: ModelSpec,
+    weights: Mapping[str, ArrayLike],
+    images: ArrayLike,
+    wanted: tuple[str, ...] | None = None,
+) -> dict[str, NDArray[np.float32]]:
+    """The representation of images at every stage, or at some.
+
+    Args:
+        spec: The architecture.
+        weights: Its weights by the names of `accounting(spec).weights`.
+        images: Shape `(images, ...)`; each image any reshape of `spec.in_shape`.
+        wanted: Names of the stages wanted, out of `ndmixer.stages(spec)`; None is all.
+
+    Returns:
+        For each stage an array of shape `(images, *stage.shape)`, float32, in the order of
+        the computation.
+
+    Raises:
+        ValueError: there is no such stage, or an image has another size.
+    """
+    pixels = np.asarray(images, np.float32).reshape(len(np.asarray(images)), -1)
+    size = int(np.prod(spec.in_shape))
+    if pixels.shape[1] != size:
+        raise ValueError(
+            f"an image must hold {size:,} numbers, the size of in_shape {spec.in_shape}. "
+            f"Received: images of shape {np.asarray(images).shape}"
+        )
+    missing = set(wanted or ()) - set(stages(spec))
+    if missing:
+        raise ValueError(
+            f"the stages of this model are {', '.join(stages(spec))}. Received: {sorted(missing)}"
+        )
+    named = {name: tf.constant(value, tf.float32) for name, value in weights.items()}
+    parts: dict[str, list[NDArray[np.float32]]] = {}
+    for start in range(0, len(pixels), BATCH):
+        batch = pixels[start : start + BATCH].T.reshape(*spec.in_shape, -1)
+        for name, value in _all_stages(spec)(named, tf.constant(batch)).items():
+            if wanted is None or name in wanted:
+                parts.setdefault(name, []).append(np.moveaxis(value.numpy(), -1, 0))
+    return {name: np.concatenate(values) for name, values in parts.items()}
+
+
+@lru_cache(maxsize=8)
+def _all_stages(
+    spec: ModelSpec,
+) -> Callable[[dict[str, tf.Tensor], tf.Tensor], dict[str, tf.Tensor]]:
+    """The forward pass as a graph, traced once an architecture and batch size."""
+
+    @tf.function(autograph=False)
+    def values(weights: dict[str, tf.Tensor], x: tf.Tensor) -> list[tf.Tensor]:
+        return [value for _, value in forward(spec, weights, x)]
+
+    # A graph would return a dict in alphabetical order.
+    return lambda weights, x: dict(zip(stages(spec), values(weights, x), strict=True))
+
+
+def probe_images(data: Dataset) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The first test image of each class: the few that are shown while a model trains.
+
+    Returns:
+        Images of shape `(classes, ...)` and their labels, ascending.
+    """
+    labels, first = np.unique(data.y_test, return_index=True)
+    return data.x_test[first], labels

@@ -1,0 +1,156 @@
+"""What a person does on the Train page, in a real browser with real training."""
+
+import re
+import time
+
+import psutil
+import pytest
+from playwright.sync_api import Page, expect
+
+from ndmixer.runs import Run
+
+TRAIN = re.compile("Train$")
+SLOW = 60_000  # milliseconds; a loaded machine starts TensorFlow slowly
+
+
+def readout(page: Page, name: str):
+    return page.locator(f'[data-name="{name}"]')
+
+
+def percent(page: Page, name: str) -> float:
+    text = readout(page, name).inner_text()
+    return float(text.split()[0]) if "%" in text else 0.0
+
+
+def wait_until(condition, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def press_train(page: Page) -> None:
+    page.get_by_role("button", name=TRAIN).click()
+
+
+def stop_all(page: Page) -> None:
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("stopped")).to_be_visible(timeout=SLOW)
+
+
+def choose_preset(page: Page, title: str) -> None:
+    page.get_by_role("combobox", name="Preset").click()
+    page.get_by_role("option", name=title, exact=True).click()
+    expect(page.get_by_role("combobox", name="Preset")).to_have_value(title)
+
+
+@pytest.fixture
+def page(open_page):
+    page = open_page()
+    expect(page.get_by_role("button", name=TRAIN)).to_be_enabled(timeout=SLOW)
+    return page
+
+
+def test_a_newcomer_trains_mnist_and_stops(page):
+    press_train(page)
+    expect(page.get_by_text("running")).to_be_visible(timeout=SLOW)
+    wait_until(lambda: percent(page, "score") > 90)
+    wait_until(lambda: percent(page, "val_score") > 90)  # after the first epoch
+    assert re.fullmatch(
+        r"epoch \d{3}/010 · step \d{3},\d{3}", readout(page, "counter").inner_text()
+    )
+    stop_all(page)
+    expect(page.get_by_role("button", name="Stop")).to_have_count(0)
+
+
+def test_a_run_survives_reload_page_change_and_is_found_by_a_second_session(page, open_page):
+    press_train(page)
+    wait_until(lambda: percent(page, "score") > 20)
+    run = re.search(r"run=([^&]+)", page.url).group(1)
+
+    page.reload()
+    wait_until(lambda: percent(page, "score") > 20)
+    assert run in page.url
+
+    page.get_by_role("link", name="Runs").click()
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible(timeout=SLOW)
+    page.get_by_role("link", name="Train").click()
+    before = readout(page, "counter").inner_text()
+    wait_until(lambda: readout(page, "counter").inner_text() not in ("", before))
+
+    other = open_page()  # no run in its address
+    wait_until(lambda: percent(other, "score") > 20)
+    stop_all(other)
+    expect(page.get_by_text("stopped")).to_be_visible(timeout=SLOW)
+
+
+def test_every_change_of_a_control_shows_at_once_in_the_stages(page):
+    stages = page.locator(".stages")
+    expect(stages).to_contain_text("15,751")
+    choose_preset(page, "Classifier in three dimensions, 8 × 8 × 8 inside")
+    expect(stages).to_contain_text("14,196")
+    expect(stages).to_contain_text("abcd,be->aecd")
+    choose_preset(page, "Autoencoder, 8 × 8 inside")
+    expect(stages).to_contain_text("3,892")
+    page.get_by_role("slider", name="Blocks").press("ArrowRight")
+    expect(stages).to_contain_text("block_0 … block_4")
+    expect(page.get_by_role("combobox", name="Preset")).to_have_value("Your own")
+
+
+def test_a_wrong_shape_is_named_beside_its_control_and_turns_train_off(page):
+    shape = page.get_by_role("combobox", name="Input shape")
+    shape.fill("5x5")
+    shape.press("Enter")
+    expect(page.get_by_text("choose any reshape of 28x28").first).to_be_visible()
+    expect(page.get_by_role("button", name=TRAIN)).to_be_disabled()
+    shape.fill("14x56")
+    shape.press("Enter")
+    expect(page.get_by_role("button", name=TRAIN)).to_be_enabled()
+    expect(page.locator(".stages")).to_contain_text("14 × 56")
+
+
+def test_the_address_holds_the_choice_and_a_bad_one_is_said_and_left_out(page, open_page):
+    choose_preset(page, "Classifier, 4 × 4 inside")
+    expect(page.locator(".stages")).to_contain_text("766")
+    wait_until(lambda: "repr_shape=4x4" in page.url)
+    again = open_page(page.url.partition(f":{page.url.split(':')[2].split('/')[0]}")[2])
+    expect(again.locator(".stages")).to_contain_text("766", timeout=SLOW)
+
+    bad = open_page("/?depth=999999&repr_shape=banana")
+    expect(bad.get_by_text("The address was not understood").first).to_be_visible(timeout=SLOW)
+    expect(bad.locator(".stages")).to_contain_text("15,751")
+
+
+def test_a_live_view_keeps_its_place_in_the_page_while_it_grows(page):
+    press_train(page)
+    wait_until(lambda: percent(page, "score") > 20)
+    page.locator("#loss canvas").evaluate("canvas => { window.kept = canvas }")
+    before = readout(page, "counter").inner_text()
+    wait_until(lambda: readout(page, "counter").inner_text() != before)
+    time.sleep(3)
+    assert page.evaluate("window.kept.isConnected")
+    stop_all(page)
+
+
+def test_the_web_process_loads_no_tensorflow_and_no_keras(app, page):
+    press_train(page)
+    wait_until(lambda: percent(page, "score") > 20)
+    maps = {mapping.path for mapping in psutil.Process(app.process.pid).memory_maps()}
+    assert maps
+    assert not [path for path in maps if "tensorflow" in path or "keras" in path]
+    stop_all(page)
+
+
+def test_a_run_folder_tells_the_whole_run(app, page):
+    choose_preset(page, "Classifier, 4 × 4 inside")
+    expect(page.locator(".stages")).to_contain_text("766")
+    press_train(page)
+    expect(page.get_by_text("running")).to_be_visible(timeout=SLOW)
+    wait_until(lambda: percent(page, "val_score") > 50)
+    stop_all(page)
+    run = Run(app.runs / re.search(r"run=([^&]+)", page.url).group(1))
+    assert run.status() == "stopped"
+    assert run.model_spec.repr_shape == (4, 4)
+    assert run.load_weights()["embed/axis_1/kernel"].shape == (28, 4)
+    steps = [event["step"] for event in run.metrics()]
+    assert steps == sorted(steps)
