@@ -477,6 +477,7 @@ def _import_tensorflow() -> None:
         with suppress(RuntimeError):  # TensorFlow computes already
             # Dask gives its workers OMP_NUM_THREADS=1, which TensorFlow would obey.
             tf.config.threading.set_intra_op_parallelism_threads(CPU_COUNT)
+            tf.config.threading.set_inter_op_parallelism_threads(CPU_COUNT)
         import ndmixer.training  # noqa: F401
 
 

@@ -1,18 +1,20 @@
 """Trains a model of a specification; knows no run and no page.
 
-Adam on the pure function of `ndmixer.models.forward`, a burst of many steps in one
-compiled call. A call is given only the images of its own steps: XLA copies what enters a
-loop, and the whole training set is 188 MB. The first few steps run uncompiled while another thread
-compiles, so that a curve begins at once; their number is fixed, so that a seed still
-determines the result.
+Adam on the pure function of `ndmixer.models.forward`, a burst of many steps in one call of a
+graph. In each step the batch is cut into shards, one a core, whose gradients are compiled by
+XLA and run side by side: a core that works alone on half a batch is never waited for, while
+one matrix product as small as these gains nothing from a second core. The first few steps run
+uncompiled while another thread compiles, so that a curve begins at once; their number is
+fixed, so that a seed still determines the result.
 """
 
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from math import sqrt
+from math import prod, sqrt
 from typing import Any, NamedTuple
 
 import keras
@@ -31,8 +33,8 @@ BURST_SECONDS = 0.1  # a stop waits for one burst, a page sees one event a burst
 SWITCH_SECONDS = 2e-4
 EVENT_SECONDS = 0.2  # longest silence while compiling or evaluating
 BURST_IMAGES = 8_192  # in one call at most, 25 MB of MNIST
-GUESSED_FLOPS, GUESSED_SECONDS = 40e9, 3e-4  # speed of a step and its fixed cost, to size a call
-EVALUATION_FLOPS = 4e9  # of one call; small enough that a stop is quick on a slow core
+SHARD_IMAGES = 8  # at least; fewer are not worth a core
+EVALUATION_FLOPS = 2e9  # of one shard; small enough that a stop is quick on a slow core
 
 MEAN, VARIANCE = "adam/mean/", "adam/variance/"  # before a weight's name, its moments
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Keras's defaults for Adam
@@ -55,11 +57,11 @@ class TrainingDiverged(FloatingPointError):
 
 
 class State(NamedTuple):
-    """What a step of Adam changes: weights and both moments, in the model's order; steps taken."""
+    """What a step of Adam changes: all weights and both moments, each one vector; steps taken."""
 
-    weights: list[tf.Tensor]
-    mean: list[tf.Tensor]
-    variance: list[tf.Tensor]
+    weights: tf.Tensor
+    mean: tf.Tensor
+    variance: tf.Tensor
     step: tf.Tensor
 
 
@@ -145,7 +147,7 @@ class Trainer:
         self._test_set = _test_tensors(data)
         self.steps_per_epoch = -(-used // self._batch_size)
         self.total_steps = self.steps_per_epoch * train_spec.epochs
-        self._longest_burst = min(self._program.steps_a_call, self.steps_per_epoch)
+        self._longest_burst = max(1, BURST_IMAGES // self._batch_size)
         self.learning_rate = train_spec.learning_rate
         self.limit: int | None = None
         self.reason: str | None = None
@@ -155,15 +157,13 @@ class Trainer:
         self._last: Event = {}
 
         self._model = build_model(model_spec, train_spec.seed)
-        named = {variable.path: variable for variable in self._model.trainable_variables}
-        weights = [tf.constant(named[name]) for name in self._program.names]
-        zeros = [tf.zeros_like(weight) for weight in weights]
+        weights = self._program.join({v.path: v.numpy() for v in self._model.trainable_variables})
+        zeros = tf.zeros_like(weights)
         self._state = State(weights, zeros, zeros, tf.constant(0.0))
 
     def weights(self) -> dict[str, np.ndarray]:
         """The weights as they are now, float32, by the names of `accounting(spec).weights`."""
-        values = (weight.numpy() for weight in self._state.weights)
-        return dict(zip(self._program.names, values, strict=True))
+        return self._program.split(self._state.weights.numpy())
 
     def state(self) -> dict[str, np.ndarray]:
         """All that a training goes on from.
@@ -171,11 +171,13 @@ class Trainer:
         The weights by name, Adam's moments as `adam/mean/<name>` and `adam/variance/<name>`,
         `step` and `evaluated`.
         """
-        state, names = self._state, self._program.names
+        parts = {"": self._state.weights, MEAN: self._state.mean, VARIANCE: self._state.variance}
         return {
-            **self.weights(),
-            **{f"{MEAN}{n}": v.numpy() for n, v in zip(names, state.mean, strict=True)},
-            **{f"{VARIANCE}{n}": v.numpy() for n, v in zip(names, state.variance, strict=True)},
+            **{
+                f"{part}{name}": array
+                for part, vector in parts.items()
+                for name, array in self._program.split(vector.numpy()).items()
+            },
             "step": np.array(self.step),
             "evaluated": np.array(self.evaluated),
         }
@@ -210,7 +212,7 @@ class Trainer:
                 f"({self.total_steps:,}); choose more epochs. Received: step={step:,}"
             )
         weights, mean, variance = (
-            [tf.constant(state[f"{part}{name}"], tf.float32) for name in shapes] for part in parts
+            self._program.join({name: state[f"{part}{name}"] for name in shapes}) for part in parts
         )
         self._state = State(weights, mean, variance, tf.constant(float(step)))
         self.step, self.evaluated = step, int(state["evaluated"])
@@ -285,9 +287,8 @@ class Trainer:
         """Takes a step on each row of `order` and reports them; returns the seconds they took."""
         start = time.perf_counter()
         take = self._program.burst if compiled else self._program.plain_burst
-        shown = self._shown(order, self._longest_burst if compiled else len(order))
         rate = tf.constant(self.learning_rate)
-        self._state, totals = take(self._state, *shown, tf.constant(len(order)), rate)
+        self._state, totals = take(self._state, *self._shown(order), rate)
         loss, correct, images, diverged = (value.numpy().item() for value in totals)
         seconds = time.perf_counter() - start
         if diverged:
@@ -304,29 +305,22 @@ class Trainer:
 
     def _gates(self) -> dict[str, list[float]]:
         """The gate of each block, in order; nothing for a model without gates."""
-        gates = [
-            weight
-            for name, weight in zip(self._program.names, self._state.weights, strict=True)
-            if name.endswith("/gate/value")
-        ]
+        gates = [v for name, v in self.weights().items() if name.endswith("/gate/value")]
         return {"gates": [round(float(gate), 6) for gate in gates]} if gates else {}
 
     def _evaluate(self) -> bool:
         """Measures loss and accuracy on the whole test set; False if it was told to stop."""
         images, labels = self._test_set
-        size = self._evaluation_size()
         loss = correct = 0.0
-        for first in range(0, images.shape[0], size):
+        for first in range(0, len(images), self._program.evaluation_images):
             if self._should_stop():
                 return False
-            totals = self._program.evaluate(
-                self._state.weights, images, labels, tf.constant(first), size
-            )
+            totals = self._program.evaluate(self._state.weights, images, labels, tf.constant(first))
             loss, correct = loss + totals.loss.numpy(), correct + totals.correct.numpy()
             self._keep_alive("evaluating")
         if not np.isfinite(loss):
             raise TrainingDiverged(self.step, self.learning_rate)
-        measured = self._measures(float(loss) / images.shape[0], float(correct) / len(images))
+        measured = self._measures(float(loss) / len(images), float(correct) / len(images))
         validation = {f"val_{name}": value for name, value in measured.items()}
         self.evaluated = self.step
         target = self.train_spec.target_accuracy
@@ -335,21 +329,15 @@ class Trainer:
         self._emit("evaluating", **validation)
         return True
 
-    def _evaluation_size(self) -> int:
-        flops = max(1, accounting(self.model_spec).flops)
-        return int(min(len(self._test_set[0]), max(8, min(500, EVALUATION_FLOPS // flops))))
-
     def _measures(self, loss: float, accuracy: float) -> dict[str, float]:
         if self.model_spec.task == "classifier":
             return {"loss": loss, "accuracy": accuracy}
         return {"loss": loss, "rmse": sqrt(loss)}
 
-    def _shown(self, order: np.ndarray, steps: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Images, labels and whether they count, for `steps` steps; padded with -1 in `order`."""
-        index = np.full((steps, self._batch_size), -1, np.int32)
-        index[: len(order)] = order
-        rows = np.maximum(index, 0)
-        seen = (index >= 0).astype(np.float32)
+    def _shown(self, order: np.ndarray) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Images, labels and whether they count, for each step, shard and place in it."""
+        rows = np.maximum(order, 0).reshape(len(order), self._program.shards, -1)
+        seen = (order >= 0).astype(np.float32).reshape(rows.shape)
         return tf.constant(self._images[rows]), tf.constant(self._labels[rows]), tf.constant(seen)
 
     def _order(self, epoch: int) -> np.ndarray:
@@ -357,19 +345,19 @@ class Trainer:
         generator = np.random.default_rng((self.train_spec.seed, epoch + 1))
         order = np.full(self.steps_per_epoch * self._batch_size, -1, np.int32)
         order[: self._used] = generator.permutation(self._used)
-        return order.reshape(self.steps_per_epoch, -1)
+        padding = (0, 0), (0, -self._batch_size % self._program.shards)
+        return np.pad(order.reshape(self.steps_per_epoch, -1), padding, constant_values=-1)
 
     def _start_compiling(self) -> tuple["_Task", "_Task"]:
-        """Compiles in another thread, by a burst of no steps and one call of the evaluation."""
-        state, (images, labels) = self._state, self._test_set
-        none, rate = tf.constant(0), tf.constant(self.learning_rate)
-        shown = self._shown(self._order(0)[:0], self._longest_burst)
+        """Compiles in another thread, by a burst of one step and one call of the evaluation."""
+        state, rate = self._state, tf.constant(self.learning_rate)
+        shown = self._shown(self._order(0)[:1])
 
         def compile_train() -> None:
-            self._program.burst(state, *shown, none, rate)
+            self._program.burst(state, *shown, rate)
 
         def compile_test() -> None:
-            self._program.evaluate(state.weights, images, labels, none, self._evaluation_size())
+            self._program.evaluate(state.weights, *self._test_set, tf.constant(0))
 
         first = _Task(compile_train)
         return first, _Task(compile_test, after=first)
@@ -428,72 +416,129 @@ class _Task:
 
 
 class _Program:
-    """The functions that a training calls, for one architecture."""
+    """The functions that a training calls, for one architecture and batch size."""
 
     def __init__(self, spec: ModelSpec, batch_size: int) -> None:
         self.spec = spec
         account = accounting(spec)
-        self.names = list(account.weights)
-        seconds = 3 * account.flops * batch_size / GUESSED_FLOPS + GUESSED_SECONDS
-        self.steps_a_call = max(1, min(BURST_IMAGES // batch_size, round(BURST_SECONDS / seconds)))
-        self.burst = tf.function(self.plain_burst, jit_compile=True, autograph=False)
-        self.evaluate = tf.function(self._evaluate, jit_compile=True, autograph=False)
+        self._shapes = account.weights
+        self.shards = max(1, min(_cores(), batch_size // SHARD_IMAGES))
+        self._evaluation_size = int(max(8, min(500, EVALUATION_FLOPS // max(1, account.flops))))
+        self.evaluation_images = self.shards * self._evaluation_size
 
-    def plain_burst(
+        self._compiled_gradient = _compiled(self._gradient)
+        self._compiled_update = _compiled(self._update)
+        self._compiled_totals = _compiled(self._totals)
+
+        images = (None, self.shards, -(-batch_size // self.shards))
+        vector = tf.TensorSpec(account.parameters)
+        scalar = tf.TensorSpec(())
+        self.burst = tf.function(
+            lambda *given: self._burst(self._compiled_gradient, self._compiled_update, *given),
+            autograph=False,
+            input_signature=(
+                State(vector, vector, vector, scalar),
+                tf.TensorSpec((*images, prod(spec.in_shape))),
+                tf.TensorSpec(images, tf.int32),
+                tf.TensorSpec(images),
+                scalar,
+            ),
+        )
+        self.evaluate = tf.function(self._evaluate, autograph=False)
+
+    def split(self, vector: Any) -> dict[str, Any]:
+        """The weights of a vector, by name."""
+        sizes = [prod(shape) for shape in self._shapes.values()]
+        ends = np.cumsum(sizes)
+        return {
+            name: vector[end - size : end].reshape(shape)
+            for (name, shape), size, end in zip(self._shapes.items(), sizes, ends, strict=True)
+        }
+
+    def join(self, weights: Mapping[str, np.ndarray]) -> tf.Tensor:
+        """All weights as one vector, in the order of the accounting."""
+        return tf.constant(np.concatenate([np.ravel(weights[n]) for n in self._shapes]), tf.float32)
+
+    def plain_burst(self, *given: Any) -> tuple[State, Totals]:
+        """What `burst` does, uncompiled."""
+        return self._burst(self._gradient, self._update, *given)
+
+    def _burst(
         self,
+        gradient: Callable[..., tuple[tf.Tensor, Totals]],
+        update: Callable[..., tuple[State, Totals]],
         state: State,
         images: tf.Tensor,
         labels: tf.Tensor,
         seen: tf.Tensor,
-        count: tf.Tensor,
         learning_rate: tf.Tensor,
     ) -> tuple[State, Totals]:
-        """Takes the first `count` of the steps whose batches it is given.
+        """Takes a step on each batch.
 
         Args:
+            gradient: `_gradient`, compiled or not.
+            update: `_update`, compiled or not.
             state: Where the training is.
-            images: Shape (steps, batch, pixels).
-            labels: Shape (steps, batch).
-            seen: Shape (steps, batch); 0 for padding, else 1.
-            count: How many steps to take.
+            images: Shape (steps, shards, images, pixels).
+            labels: Shape (steps, shards, images).
+            seen: Shape (steps, shards, images); 0 for padding, else 1.
             learning_rate: Of Adam.
         """
 
         def step(index: tf.Tensor, state: State, totals: Totals) -> tuple[Any, ...]:
             batch = images[index], labels[index], seen[index]
-            state, found = self._step(state, batch, learning_rate)
-            return index + 1, state, _add(totals, found)
+            found = [
+                gradient(state.weights, *(part[shard] for part in batch))
+                for shard in range(self.shards)
+            ]
+            return index + 1, *update(state, totals, found, learning_rate)
 
-        totals = Totals(tf.constant(0.0), tf.constant(0.0), tf.constant(0.0), tf.constant(0.0))
+        count = tf.shape(images)[0]
         _, state, totals = tf.while_loop(
-            lambda index, *_: index < count, step, (tf.constant(0), state, totals)
+            lambda index, *_: index < count,
+            step,
+            (tf.constant(0), state, _nothing()),
+            parallel_iterations=1,
         )
         return state, totals
 
-    def _step(
-        self, state: State, batch: tuple[tf.Tensor, ...], learning_rate: tf.Tensor
-    ) -> tuple[State, Totals]:
+    def _gradient(self, weights: tf.Tensor, *batch: tf.Tensor) -> tuple[tf.Tensor, Totals]:
+        """The sum of the images' gradients, one vector."""
         with tf.GradientTape() as tape:
-            tape.watch(state.weights)
-            totals = self._totals(state.weights, *batch)
-            loss = totals.loss / totals.images
-        gradients = tape.gradient(loss, state.weights, unconnected_gradients="zero")
+            tape.watch(weights)
+            totals = self._totals(weights, *batch)
+        return tape.gradient(totals.loss, weights), totals
+
+    def _update(
+        self,
+        state: State,
+        totals: Totals,
+        found: list[tuple[tf.Tensor, Totals]],
+        learning_rate: tf.Tensor,
+    ) -> tuple[State, Totals]:
+        """A step of Adam along the mean gradient of all shards."""
+        gradients, parts = zip(*found, strict=True)
+        batch = Totals(*(tf.add_n(part) for part in zip(*parts, strict=True)))
+        gradient = tf.add_n(gradients) / batch.images
 
         step = state.step + 1.0
         rate = learning_rate * tf.sqrt(1 - BETA_2**step) / (1 - BETA_1**step)
-        updated = [
-            _adam(*one, rate)
-            for one in zip(state.weights, state.mean, state.variance, gradients, strict=True)
-        ]
-        weights, mean, variance = (list(part) for part in zip(*updated, strict=True))
-        totals = totals._replace(diverged=tf.where(tf.math.is_finite(loss), 0.0, step))
-        return State(weights, mean, variance, step), totals
+        mean = BETA_1 * state.mean + (1 - BETA_1) * gradient
+        variance = BETA_2 * state.variance + (1 - BETA_2) * gradient * gradient
+        weights = state.weights - rate * mean / (tf.sqrt(variance) + EPSILON)
+
+        diverged = tf.where(tf.math.is_finite(batch.loss), 0.0, step)
+        return State(weights, mean, variance, step), _add(totals, batch, diverged)
 
     def _totals(
-        self, weights: list[tf.Tensor], images: tf.Tensor, labels: tf.Tensor, seen: tf.Tensor
+        self, weights: tf.Tensor, images: tf.Tensor, labels: tf.Tensor, seen: tf.Tensor
     ) -> Totals:
         """Loss and right answers over a batch (images, pixels); `seen` is 0 for padding."""
-        named = dict(zip(self.names, weights, strict=True))
+        parts = tf.split(weights, [prod(shape) for shape in self._shapes.values()])
+        named = {
+            name: tf.reshape(part, shape)
+            for (name, shape), part in zip(self._shapes.items(), parts, strict=True)
+        }
         pixels = tf.transpose(images)
         *_, (_, output) = forward(
             self.spec, named, tf.reshape(pixels, (*self.spec.in_shape, images.shape[0]))
@@ -510,40 +555,45 @@ class _Program:
         return Totals(tf.reduce_sum(seen * losses), correct, tf.reduce_sum(seen), tf.constant(0.0))
 
     def _evaluate(
-        self,
-        weights: list[tf.Tensor],
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        first: tf.Tensor,
-        size: int,
+        self, weights: tf.Tensor, images: tf.Tensor, labels: tf.Tensor, first: tf.Tensor
     ) -> Totals:
-        """Totals over the test images `first` to `first + size`, or to the last."""
-        index = first + tf.range(size)
-        seen = tf.cast(index < images.shape[0], tf.float32)
-        index = tf.minimum(index, images.shape[0] - 1)
-        return self._totals(weights, tf.gather(images, index), tf.gather(labels, index), seen)
+        """Totals over `evaluation_images` test images from `first`, or to the last."""
+        found = []
+        for shard in range(self.shards):
+            index = first + shard * self._evaluation_size + tf.range(self._evaluation_size)
+            seen = tf.cast(index < images.shape[0], tf.float32)
+            index = tf.minimum(index, images.shape[0] - 1)
+            part = tf.gather(images, index), tf.gather(labels, index), seen
+            found.append(self._compiled_totals(weights, *part))
+        return Totals(*(tf.add_n(part) for part in zip(*found, strict=True)))
+
+
+def _compiled(call: Callable[..., Any]) -> Callable[..., Any]:
+    return tf.function(call, jit_compile=True, autograph=False)
+
+
+def _cores() -> int:
+    """Shards that can run side by side; one on a GPU, which is parallel in itself."""
+    if tf.config.list_logical_devices("GPU"):
+        return 1
+    return tf.config.threading.get_inter_op_parallelism_threads() or os.cpu_count() or 1
+
+
+def _nothing() -> Totals:
+    return Totals(*(tf.constant(0.0) for _ in Totals._fields))
 
 
 def _without_validation(event: Mapping[str, Any]) -> Event:
     return {name: value for name, value in event.items() if not name.startswith("val_")}
 
 
-def _add(totals: Totals, batch: Totals) -> Totals:
-    first_bad = tf.where(totals.diverged > 0, totals.diverged, batch.diverged)
+def _add(totals: Totals, batch: Totals, diverged: tf.Tensor) -> Totals:
     return Totals(
         totals.loss + batch.loss,
         totals.correct + batch.correct,
         totals.images + batch.images,
-        first_bad,
+        tf.where(totals.diverged > 0, totals.diverged, diverged),
     )
-
-
-def _adam(
-    weight: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor, gradient: tf.Tensor, rate: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    mean = BETA_1 * mean + (1 - BETA_1) * gradient
-    variance = BETA_2 * variance + (1 - BETA_2) * gradient * gradient
-    return weight - rate * mean / (tf.sqrt(variance) + EPSILON), mean, variance
 
 
 @lru_cache(maxsize=1)

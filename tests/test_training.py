@@ -438,10 +438,10 @@ def first_weights(spec, seed, steps):
     """Weights before training and after each of the first steps."""
     trainer = Trainer(spec, TrainSpec(batch_size=16, seed=seed, learning_rate=0.01), noise())
     after = [trainer.weights()]
-    trainer.run(
-        lambda event: after.append(trainer.weights()) if event["step"] == len(after) else None,
-        lambda: len(after) > steps,
-    )
+    for step in range(1, steps + 1):
+        trainer.limit = step
+        trainer.run(lambda event: None, lambda: trainer.step >= trainer.limit)
+        after.append(trainer.weights())
     return after
 
 
