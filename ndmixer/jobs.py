@@ -67,6 +67,8 @@ QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2", "DASK_LOGGING__DISTRIBUTED": "warning"}
 SUDDEN_END = "ignore:resource_tracker:UserWarning"  # of multiprocessing, after os._exit
 SETTINGS: dict[str, Any] = {
     "distributed.scheduler.allowed-failures": 0,  # a killed run does not begin again
+    # A worker that begins again so long after it was killed would be given up instead.
+    "distributed.deploy.lost-worker-timeout": "1000 days",
     "distributed.scheduler.worker-ttl": None,  # a step may hold the interpreter for long
     "distributed.scheduler.work-stealing": False,
     "distributed.scheduler.http.routes": [],
@@ -578,6 +580,8 @@ class _Engine:
 
         if self._closed or future.status == "finished" or run.status() != "queued":
             return
+        if any(other.id == run.id for _, other, _ in self._tasks):
+            return  # it was asked to continue, and has a later task
         error = future.exception() if future.status == "error" else None
         if isinstance(error, KilledWorker | None) and attempt < ATTEMPTS:
             # The scheduler may not know yet that the worker is dead, and give it the next one too.
