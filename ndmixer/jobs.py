@@ -18,6 +18,7 @@ fate is not known.
 """
 
 import atexit
+import errno
 import hashlib
 import os
 import queue
@@ -487,6 +488,8 @@ def _reason(error: Exception) -> str:
     line = str(error).strip().partition("\n")[0]
     if isinstance(error, MemoryError):
         return f"there is not enough memory; choose a smaller model or batch. {line}"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"the disk is full; free some space, then continue the run. {line}"
     return line if line and isinstance(error, ValueError) else f"{type(error).__name__}: {line}"
 
 

@@ -210,7 +210,8 @@ class Run:
         try:
             lines = (self.folder / "error.txt").read_text("utf-8").splitlines()
         except OSError:
-            return None
+            last = self.last_event() or {}
+            return last.get("reason") if last.get("end") in ("failed", "diverged") else None
         return lines[0] if lines else "for a reason that could not be written down"
 
     def append(self, event: Mapping[str, Any]) -> None:
@@ -235,19 +236,22 @@ class Run:
         Args:
             end: How it ended.
             reason: A sentence for people: the first line of `error.txt` after a failure,
-                else `reason` in the last line of `metrics.jsonl`.
+                else, or where the disk has no room for that file, `reason` in the last line
+                of `metrics.jsonl`.
             details: What follows there, such as a traceback.
             event: More for the last line of `metrics.jsonl`.
         """
         line = " ".join((reason or "").split())
-        try:
-            if reason is not None and end in ("finished", "stopped"):
+        if reason is not None:
+            try:
+                if end in ("failed", "diverged"):
+                    self._write("error.txt", f"{line}\n\n{details}".rstrip().encode() + b"\n")
+                else:
+                    event["reason"] = line
+            except OSError:
                 event["reason"] = line
-            elif reason is not None:
-                self._write("error.txt", f"{line}\n\n{details}".rstrip().encode() + b"\n")
-        finally:
-            self.append({**event, "end": end})
-            self.drop_wish()
+        self.append({**event, "end": end})
+        self.drop_wish()
 
     def metrics(self) -> list[Event]:
         """All events so far; a line that was torn by a crash is passed over."""

@@ -1,6 +1,7 @@
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -313,6 +314,35 @@ def test_killed_engine_interrupts_its_run_alone(submit):
     assert wait_for(first, "interrupted") < 5
     wait(lambda: trains(second, 0))
     assert jobs.engine_state() == "ready"
+
+
+@pytest.fixture
+def small_disk(tmp_path, monkeypatch) -> Iterator[Path]:
+    """A disk of one megabyte that holds the run folders."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root can mount a small disk")
+    monkeypatch.setenv("NDMIXER_RUNS", str(disk))
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_full_disk_fails_the_run_with_the_reason_and_harms_no_other(small_disk, submit):
+    early = submit(SHORT)
+    wait_for(early, "finished")
+    weights = early.load_weights()
+    (small_disk / "ballast").write_bytes(bytes(shutil.disk_usage(small_disk).free - 32 * 1024))
+    run = submit()
+    wait_for(run, "failed")
+    (small_disk / "ballast").unlink()
+    assert "the disk is full; free some space" in (run.error or "")
+    assert early.status() == "finished"
+    np.testing.assert_equal(early.load_weights(), weights)
+    jobs.continue_run(run.id)
+    wait_for(run, "running")
+    wait(lambda: trains(run))
 
 
 class App(NamedTuple):
