@@ -107,9 +107,12 @@ def _steps(run: Run | None, status: Status | None, active: bool) -> None:
     """One burst of steps and one epoch: of the run that waits, else of a new one."""
     choice = st.session_state.get("choice")
     waits = run is not None and (status in ("paused", "queued") or run.asked() == "step")
-    for label, steps in ((f"{BURST} steps", BURST), ("1 epoch", None)):
+    for label, steps, does in (
+        (f"{BURST} steps", BURST, f"takes {BURST} optimizer steps and pauses"),
+        ("1 epoch", None, "trains to the end of the epoch, measures the test set and pauses"),
+    ):
         if active and run:
-            explained = f"Trains {label} and pauses." if waits else "Pause the run first."
+            explained = f"The run {does}." if waits else "Pause the run first."
             on = waits and run.asked() != "stop"
             _button(label, "skip_next", on, explained, jobs.step, run, steps)
         elif (
@@ -118,7 +121,7 @@ def _steps(run: Run | None, status: Status | None, active: bool) -> None:
                 key=f"begin-{label}",
                 icon=":material/skip_next:",
                 disabled=choice is None,
-                help=f"Starts a new run of the settings, which pauses after {label}.",
+                help=f"Starts a new run of the settings, which {does}.",
             )
             and choice
         ):
