@@ -52,7 +52,7 @@ def _difference(found: list[str], run: Run) -> None:
     more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
     st.caption(
         f"The run that is shown has other settings: {', '.join(found[:NAMED])}{more}. "
-        "Train starts a new run; the shown one goes on as it is and stays in Runs."
+        "Train starts a new run and leaves the shown one as it is; it stays in Runs."
     )
     if can_take(run):
         st.button(
@@ -204,7 +204,8 @@ def _continue(run: Run | None, status: Status | None, last: dict[str, Any]) -> N
     if not run or not on:
         return
     train = run.train_spec
-    done = int(last["step"]) * train.epochs // last["total_steps"] if last.get("step") else 0
+    total = last.get("total_steps")  # an uploaded run may not tell
+    done = int(last["step"]) * train.epochs // total if total else 0
     with opened:
         more = st.number_input(
             "More epochs",
