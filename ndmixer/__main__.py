@@ -77,6 +77,12 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Step size of Adam.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the weights and the images' order.")] = None,
+    target_accuracy: Annotated[
+        float | None, typer.Option(help="Finish once the test accuracy reaches it, such as 0.97.")
+    ] = None,
+    max_seconds: Annotated[
+        float | None, typer.Option(help="Finish after so many seconds of training.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="What to call the run.")] = None,
 ) -> None:
     """Train a model here and now; Ctrl-C stops it and keeps what it has learned."""
@@ -87,6 +93,8 @@ def train(
         "epochs": epochs,
         "learning_rate": learning_rate,
         "seed": seed,
+        "target_accuracy": target_accuracy,
+        "max_seconds": max_seconds,
     }
     with _plain_errors():
         model_spec = _model_spec(preset, settings)
@@ -238,7 +246,8 @@ def _progress_text(event: Event, epochs: int) -> str:
 
 def _results(run: runs.Run, status: str, results: Event) -> Table:
     table = Table(title=f"Run {run.id}", show_header=False)
-    table.add_row("status", status)
+    reason = (run.last_event() or {}).get("reason")
+    table.add_row("status", f"{status}: {reason}" if reason else status)
     for key, text in {
         "loss": "training loss",
         "accuracy": "training accuracy",

@@ -398,7 +398,8 @@ class Run:
                 f"Received: run={self.id}, status={status}"
             )
         wish = {"train": self._longer(status, epochs).model_dump(mode="json")}
-        if self.snapshots() and not (self.folder / "state.safetensors").exists():
+        learned = self.snapshots() or (self.folder / "weights.safetensors").exists()
+        if learned and not (self.folder / "state.safetensors").exists():
             raise ValueError(
                 "the run has kept no state of its optimizer; start its specification as a new "
                 f"run. Received: run={self.id}"
@@ -523,6 +524,20 @@ class Run:
         """The step that was asked for with it."""
         until = self._control()[1]
         return int(until) if until.isdecimal() else None
+
+    def awaited(self, status: Status) -> Action | None:
+        """What was asked and has not happened yet, in a run of this status."""
+        asked = self.asked()
+        if status == "running" and asked in ("pause", "stop"):
+            return asked
+        if status == "paused" and asked in ("resume", "stop"):
+            return asked
+        if status == "paused" and asked == "step":  # or paused again after these steps
+            with suppress(OSError):
+                files = [self.folder / name for name in ("control", "metrics.jsonl")]
+                control, metrics = (file.stat().st_mtime_ns for file in files)
+                return asked if control > metrics else None
+        return None
 
     def _control(self) -> tuple[str, str]:
         try:
@@ -685,6 +700,22 @@ def list_runs() -> list[Run]:
     except FileNotFoundError:
         return []
     return sorted((Run(f) for f in folders if not f.name.startswith(".")), key=age, reverse=True)
+
+
+def queue() -> list[Run]:
+    """The runs that wait for their turn, the next one first."""
+
+    def since(run: Run) -> int:
+        for name in ("continue", "spec.json"):
+            with suppress(OSError):
+                return (run.folder / name).stat().st_mtime_ns
+        return 0
+
+    def begun(run: Run) -> bool:
+        return (run.folder / "metrics.jsonl").exists() and not (run.folder / "continue").exists()
+
+    waiting = [run for run in list_runs() if not begun(run) and run.status() == "queued"]
+    return sorted(waiting, key=since)
 
 
 def _versions() -> dict[str, str]:

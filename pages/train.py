@@ -7,12 +7,13 @@ from ndmixer.accounting import accounting, last_block
 from ndmixer.app.controls import controls, start_from
 from ndmixer.app.forming import forming, geometry
 from ndmixer.app.live import show
+from ndmixer.app.run_controls import run_controls, train_button
 from ndmixer.app.selected import curves_of, selected_run
 from ndmixer.app.stage_table import stage_table
-from ndmixer.app.words import ENDED, describe
+from ndmixer.app.words import describe, plain, size
 from ndmixer.runs import Run
 
-start_from(st.query_params.to_dict())
+start_from(st.query_params.to_dict(), selected_run())
 
 
 @st.fragment
@@ -21,33 +22,20 @@ def choose(table: st.delta_generator.DeltaGenerator) -> None:
     button = st.container()
     choice = controls()
     st.session_state.choice = None if choice.problem else (choice.model, choice.train)
+    with button:
+        train_button(choice, selected_run())
     if choice.model and choice.train:
+        run = st.session_state.run
         st.query_params.from_dict(
             {
                 **choice.model.to_query(),
                 **choice.train.to_query(),
-                **({"run": st.session_state.run} if "run" in st.session_state else {}),
+                **({"run": run} if run else {}),
             }
         )
         table.html(stage_table(accounting(choice.model)))
     else:
         table.info("The stages show again when the choice is a model.")
-    with button:
-        pressed = st.button(
-            "Train",
-            type="primary",
-            width="stretch",
-            disabled=bool(choice.problem),
-            key="train",
-            icon=":material/play_arrow:",
-        )
-        if pressed and choice.model and choice.train:
-            st.session_state.run = jobs.submit(choice.model, choice.train)
-            st.query_params["run"] = st.session_state.run
-        if choice.problem and not choice.marked:
-            st.error(choice.problem)
-        elif choice.model and choice.model.cannot_learn:
-            st.warning(choice.model.cannot_learn)
 
 
 @st.fragment(run_every=0.4)
@@ -55,17 +43,12 @@ def watch() -> None:
     """The run: what it is, how far it is, its curves."""
     run = selected_run()
     status = run.status() if run else None
-    curves = curves_of(run) if run else None
-    with st.container(horizontal=True, vertical_alignment="center", key="status"):
-        st.markdown(describe(run, status))
-        if run and status not in ENDED:
-            if status == "paused":
-                st.button(
-                    "Resume", icon=":material/play_arrow:", on_click=jobs.resume, args=[run.id]
-                )
-            elif status == "running":
-                st.button("Pause", icon=":material/pause:", on_click=jobs.pause, args=[run.id])
-            st.button("Stop", icon=":material/stop:", on_click=jobs.stop, args=[run.id])
+    curves = curves_of(run) if run and status != "unreadable" else None
+    with st.container(key="status"):
+        choice = st.session_state.get("choice")
+        fresh = f"**untrained** · {size(choice[0])}" if choice else "**untrained**"
+        st.markdown(describe(run, status) if run else fresh)
+        run_controls(run, status, curves.last if curves else {})
     show(curves, _hint(status))
     _forming(run)
     if run and status in ("failed", "diverged"):
@@ -101,10 +84,15 @@ def _hint(status: str | None) -> str:
 
 left, right = st.columns([1, 2.6], gap="medium")
 with right, st.container(key="watch"):
-    watch()
+    live = st.container()
     st.markdown("#### The stages of this model")
     below = st.empty()
 with left, st.container(key="controls"):
     choose(below)
+with live:  # last, so that it knows the choice
+    watch()
 if "address_problem" in st.session_state:
-    st.toast(f"The address was not understood: {st.session_state.pop('address_problem')}")
+    problem = plain(st.session_state.pop("address_problem"))
+    st.toast(f"The address was not understood: {problem}")
+if "notice" in st.session_state:
+    st.toast(st.session_state.pop("notice"), icon=":material/list:")

@@ -97,6 +97,8 @@ print({{"tensorflow", "keras", "distributed"}} & {{*sys.modules}}, file=sys.stde
         (("describe", "--preset", "nope"), "there is no such preset; use one of classifier,"),
         (("train", "--epochs", "0"), "epochs: Input should be greater than or equal to 1"),
         (("train", "--learning-rate", "nan"), "learning_rate: "),
+        (("train", "--target-accuracy", "97"), "target_accuracy: Input should be less than or"),
+        (("train", "--max-seconds", "0"), "max_seconds: Input should be greater than 0"),
         (("train", "--dataset", "mnits"), "Did you mean 'mnist'?"),
         (("train", "--set", "in_shape=27x28"), "choose any reshape of 28x28"),
     ],
@@ -110,15 +112,19 @@ def test_mistake_is_told_in_plain_words(folder, arguments, message):
 
 
 def test_train_trains_and_reports():
-    process = start("train", *SMALL, "--epochs", "2", "--name", "by hand", "--seed", "3")
+    ends = ("--target-accuracy", "0.01", "--max-seconds", "600")
+    process = start("train", *SMALL, *ends, "--epochs", "2", "--name", "by hand", "--seed", "3")
     stdout, stderr = process.communicate()
     assert process.returncode == 0, stderr
     (run,) = runs.list_runs()
     assert (run.status(), run.name) == ("finished", "by hand")
-    assert run.train_spec == TrainSpec(train_images=2_000, epochs=2, seed=3)
+    assert run.train_spec == TrainSpec(
+        train_images=2_000, epochs=2, seed=3, target_accuracy=0.01, max_seconds=600
+    )
     assert run.model_spec == ModelSpec(repr_shape=(4, 4), out_shape=(1, 28), depth=1)
     accuracy = [e["val_accuracy"] for e in run.metrics() if "val_accuracy" in e][-1]
     assert re.search(rf"test accuracy .* {accuracy:.4f}", stdout)
+    assert re.search(rf"finished: reached {100 * accuracy:.2f} % test accuracy", stdout)
     assert run.id in stdout.split("folder")[1]
 
 

@@ -452,9 +452,11 @@ def test_run_without_a_state_begins_anew_or_is_refused(run):
     with run.lock():
         assert run.begin() == (None, {"phase": "loading", "step": 0})
     assert len(run.metrics()) == 1
-    run.save_snapshot({"w": np.zeros(2)}, 0)
-    with pytest.raises(ValueError, match="has kept no state of its optimizer"):
-        run.ask_to_continue()
+    for save in (run.save_snapshot, run.save_weights):  # an uploaded run has its weights alone
+        save({"w": np.zeros(2)}, 0)
+        with pytest.raises(ValueError, match="has kept no state of its optimizer"):
+            run.ask_to_continue()
+        shutil.rmtree(run.folder / "snapshots", ignore_errors=True)
 
 
 @pytest.mark.parametrize(
@@ -495,6 +497,47 @@ def test_run_finished_by_a_condition_goes_on_without_it(folder):
     with run.lock():
         run.begin()
     assert run.train_spec == TrainSpec(epochs=3)
+
+
+@pytest.mark.parametrize(
+    ("phase", "asked", "until", "taken_up", "awaited"),
+    [
+        ("training", "pause", None, False, "pause"),
+        ("training", "stop", None, False, "stop"),
+        ("training", "resume", None, False, None),
+        ("training", "step", 64, False, None),
+        ("paused", "pause", None, False, None),
+        ("paused", "resume", None, False, "resume"),
+        ("paused", "stop", None, False, "stop"),
+        ("paused", "step", 64, False, "step"),
+        ("paused", "step", None, True, None),
+    ],
+)
+def test_what_was_asked_is_awaited_until_it_happened(run, phase, asked, until, taken_up, awaited):
+    run.append({"phase": phase, "step": 8})
+    run.ask(asked, until)
+    late = (run.folder / "metrics.jsonl").stat().st_mtime_ns + (-1 if taken_up else 1) * 10**9
+    os.utime(run.folder / "control", ns=(late, late))
+    with run.lock():
+        assert run.status() == ("paused" if phase == "paused" else "running")
+        assert run.awaited(run.status()) == awaited
+    run.end("stopped")
+    assert run.awaited(run.status()) is None
+
+
+def test_queue_is_in_the_order_of_asking(run):
+    first, second, begun, stopped, orphan = (runs.create(TINY, TrainSpec()) for _ in range(5))
+    trained(run, 16, 16, end="finished")
+    begun.append({"phase": "loading", "step": 0})
+    stopped.ask("stop")
+    spec = json.loads((orphan.folder / "spec.json").read_bytes())
+    (orphan.folder / "spec.json").write_text(json.dumps(spec | {"creator": dead_process()}))
+    for seconds, waiting in enumerate((second, first)):
+        os.utime(waiting.folder / "spec.json", (seconds, seconds))
+    with begun.lock():
+        assert runs.queue() == [second, first]
+        run.ask_to_continue()
+        assert runs.queue() == [second, first, run]
 
 
 def test_damaged_state_is_named(run):

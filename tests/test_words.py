@@ -1,6 +1,6 @@
 import pytest
 
-from ndmixer.app.words import plain
+from ndmixer.app.words import ordinal, plain
 
 
 @pytest.mark.parametrize(
@@ -14,3 +14,8 @@ from ndmixer.app.words import plain
 )
 def test_text_from_elsewhere_is_no_markdown(text, shown):
     assert plain(text) == shown
+
+
+def test_places_are_counted_in_words():
+    told = [ordinal(number) for number in (1, 2, 3, 4, 11, 12, 13, 21, 102, 111)]
+    assert told == ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd", "111th"]

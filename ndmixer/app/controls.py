@@ -10,7 +10,9 @@ from pydantic import ValidationError
 from ndmixer.accounting import accounting
 from ndmixer.datasets import DATASETS
 from ndmixer.presets import PRESETS
+from ndmixer.runs import Run
 from ndmixer.spec import (
+    AUTO,
     MAX_RANK,
     Activation,
     ModelSpec,
@@ -23,6 +25,10 @@ from ndmixer.spec import (
 
 CUSTOM = "custom"
 AXIS_SIZE = "axis size"
+NO_LIMIT = "none"
+RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+TARGETS = (0.9, 0.95, 0.97, 0.98, 0.99)
+TIME_LIMITS = (30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0)  # seconds
 DATASET_TITLES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10"}
 
 # What the app lets a browser ask for; the library itself has wider bounds.
@@ -30,6 +36,30 @@ MAX_DEPTH = 32
 MAX_AXIS = 128
 MAX_PARAMETERS = 5_000_000
 MAX_STEP_FLOPS = 200e9  # about 2 s a step on one slow core
+MAX_WORK_FLOPS = 1e15  # about nine hours on two cores
+
+# What a field of a specification is called beside its control.
+LABELS = {
+    "task": "task",
+    "dataset": "data",
+    "in_shape": "input shape",
+    "embedding": "linear maps",
+    "repr_shape": "inside",
+    "depth": "blocks",
+    "hidden_size": "hidden size",
+    "gate": "gates",
+    "residual": "residual",
+    "activation": "activation",
+    "head": "head",
+    "out_shape": "before the logits",
+    "learning_rate": "learning rate",
+    "batch_size": "batch size",
+    "epochs": "epochs",
+    "target_accuracy": "target test accuracy",
+    "max_seconds": "time limit",
+    "train_images": "training images",
+    "seed": "seed",
+}
 
 
 @dataclass(frozen=True)
@@ -49,35 +79,64 @@ class Choice:
     marked: bool = False
 
 
-def start_from(query: Mapping[str, str]) -> None:
-    """Sets the controls, once a session: from the address bar, else from the first preset.
+def start_from(query: Mapping[str, str], run: Run | None) -> None:
+    """Sets the controls, once a session: from the address, else the run, else the first preset.
 
     Values of the address that are not valid are left out and named on the page.
+
+    Args:
+        query: The address; a link to a run alone holds no setting.
+        run: The run that is shown.
     """
-    if "controls_ready" in st.session_state:
+    state = st.session_state
+    if "controls_ready" in state:
         return
-    st.session_state.controls_ready = True
+    state.controls_ready = True
     preset = PRESETS["classifier"]
+    model, train = preset.model, preset.train
+    given = query.keys() & (ModelSpec.model_fields.keys() | TrainSpec.model_fields.keys())
     try:
-        model, train = ModelSpec.from_query(query), TrainSpec.from_query(query)
-        if train.dataset not in DATASETS:
-            raise ValueError(
-                f"dataset: choose one of {', '.join(DATASETS)}. Received: {train.dataset[:40]!r}"
-            )
-        reason = over_budget(model, train)
-        if reason:
-            raise ValueError(reason)
-        if not query:
-            model, train = preset.model, preset.train
+        if given:
+            asked = ModelSpec.from_query(query), TrainSpec.from_query(query)
+            reason = refusal(*asked)
+            if reason:
+                raise ValueError(reason)
+            model, train = asked
+        elif run and can_take(run):
+            model, train = run.model_spec, run.train_spec
     except ValidationError as error:
-        model, train = preset.model, preset.train
-        st.session_state.address_problem = "; ".join(
+        state.address_problem = "; ".join(
             f"{field}: {message}" for field, message in problems(error).items()
         )
     except ValueError as error:
-        model, train = preset.model, preset.train
-        st.session_state.address_problem = str(error)
+        state.address_problem = str(error)
     set_controls(model, train)
+
+
+def can_take(run: Run) -> bool:
+    """Whether the controls can hold the settings of a run."""
+    try:
+        return not refusal(run.model_spec, run.train_spec)
+    except ValueError:  # it has no readable specification
+        return False
+
+
+def differences(choice: tuple[ModelSpec, TrainSpec], run: Run) -> list[str]:
+    """What the run has otherwise than the choice, in words: `["blocks 4", "epochs 2"]`.
+
+    Raises:
+        ValueError: the run has no readable specification.
+    """
+    here, there = (
+        {**model.to_query(), **train.to_query(), "train_images": f"{_images(train):,}"}
+        for model, train in (choice, (run.model_spec, run.train_spec))
+    )
+    words = there | {"hidden_size": there["hidden_size"].replace(AUTO, AXIS_SIZE)}
+    return [
+        f"{label} {words[name].replace(AUTO, NO_LIMIT)}"
+        for name, label in LABELS.items()
+        if here[name] != there[name]
+    ]
 
 
 def set_controls(model: ModelSpec, train: TrainSpec) -> None:
@@ -87,7 +146,9 @@ def set_controls(model: ModelSpec, train: TrainSpec) -> None:
     state.dataset = train.dataset
     state.batch_size, state.epochs = train.batch_size, train.epochs
     state.learning_rate, state.seed = train.learning_rate, train.seed
-    state.train_images = train.train_images or DATASETS[train.dataset].train_images
+    state.train_images = _images(train)
+    state.target_accuracy = train.target_accuracy or NO_LIMIT
+    state.max_seconds = train.max_seconds or NO_LIMIT
 
 
 def set_architecture(model: ModelSpec) -> None:
@@ -123,6 +184,41 @@ def controls() -> Choice:
     with preset_slot:
         _preset(choice)
     return choice
+
+
+def refusal(model: ModelSpec, train: TrainSpec) -> str:
+    """Why the app does not train this; empty if it does."""
+    if train.dataset not in DATASETS:
+        return f"dataset: choose one of {', '.join(DATASETS)}. Received: {train.dataset[:40]!r}"
+    available = DATASETS[train.dataset].train_images
+    if _images(train) > available:
+        return (
+            f"train_images: {DATASET_TITLES[train.dataset]} has {available:,}; choose at most so "
+            f"many. Received: {train.train_images:,}"
+        )
+    if model.depth > MAX_DEPTH:
+        return f"depth: the app takes at most {MAX_DEPTH} blocks. Received: {model.depth}"
+    return over_budget(model, train) or too_long(model, train)
+
+
+def too_long(model: ModelSpec, train: TrainSpec) -> str:
+    """Why the app does not train so long; empty if it does."""
+    images = _images(train) * train.epochs
+    work = 3 * accounting(model).flops * images
+    if work <= MAX_WORK_FLOPS:
+        return ""
+    return (
+        f"The training would see {images:,} images ({_images(train):,} in each of "
+        f"{train.epochs:,} epochs), about {work / 1e12:,.0f} TFLOP, and the app allows "
+        f"{MAX_WORK_FLOPS / 1e12:,.0f}; choose fewer epochs, fewer training images or a smaller "
+        "model."
+    )
+
+
+def _images(train: TrainSpec) -> int:
+    """Training images of one epoch; 0 where nobody knows the data set."""
+    data = DATASETS.get(train.dataset)
+    return train.train_images or (data.train_images if data else 0)
 
 
 def over_budget(model: ModelSpec, train: TrainSpec) -> str:
@@ -172,10 +268,12 @@ def _architecture(fields: dict[str, Any]) -> str:
 def _training(fields: dict[str, Any]) -> None:
     """The widgets of a TrainSpec."""
     available = DATASETS[fields["dataset"]].train_images
-    rates = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1]
-    _choices("Learning rate", "learning_rate", rates, fields, lambda rate: f"{rate:g}")
+    _choices("Learning rate", "learning_rate", [*RATES], fields, lambda rate: f"{rate:g}")
     _choices("Batch size", "batch_size", [16, 32, 64, 128, 256, 512, 1024], fields)
     _slider("Epochs", "epochs", fields, 1, 50)
+    if fields["task"] == "classifier":
+        _limit("Target test accuracy", "target_accuracy", TARGETS, fields, _percent)
+    _limit("Time limit", "max_seconds", TIME_LIMITS, fields, _time)
     counts = [n for n in (1_000, 2_000, 5_000, 10_000, 20_000, 50_000) if n < available]
     if st.session_state.get("train_images", 0) > available:
         st.session_state.train_images = available
@@ -253,7 +351,7 @@ def _choice(fields: dict[str, Any], problem: str) -> Choice:
         )
     except ValidationError as error:
         return Choice(None, None, "; ".join(problems(error).values()))
-    return Choice(model, train, over_budget(model, train))
+    return Choice(model, train, refusal(model, train))
 
 
 def _preset(choice: Choice) -> None:
@@ -318,6 +416,26 @@ def _choices(
     if fields is not None:
         fields[key] = value
     return value
+
+
+def _limit(
+    label: str, key: str, values: tuple[float, ...], fields: dict[str, Any], show: Any
+) -> None:
+    """A stop condition, or none."""
+    options = [NO_LIMIT, *values]
+    value = _choices(label, key, options, None, lambda v: v if v == NO_LIMIT else show(v))
+    fields[key] = None if value == NO_LIMIT else value
+
+
+def _percent(part: float) -> str:
+    return f"{100 * part:g} %"
+
+
+def _time(seconds: float) -> str:
+    for size, unit in ((3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:g} {unit}"
+    return f"{seconds:g} s"
 
 
 def _slider(label: str, key: str, fields: dict[str, Any], low: int, high: int) -> None:

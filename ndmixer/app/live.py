@@ -129,8 +129,12 @@ def _gates_note(run: Run | None) -> str:
 def _seconds_left(run: Run | None, last: dict[str, Any]) -> float | None:
     if run is None or not last.get("images_per_s") or last["step"] < COMPILED:
         return None
+    train = run.train_spec
     steps = last["total_steps"] - last["step"]
-    return steps * run.train_spec.batch_size / last["images_per_s"]
+    seconds = steps * train.batch_size / last["images_per_s"]
+    if train.max_seconds is None:
+        return seconds
+    return min(seconds, max(0.0, train.max_seconds - last["elapsed"]))
 
 
 def _grouped(step: int) -> str:

@@ -118,5 +118,5 @@ def _confirm(run: Run) -> None:
         state = st.session_state
         state.chosen = None
         if state.get("run") == run.id:
-            del state.run
+            state.run = ""
         st.rerun()

@@ -10,7 +10,7 @@ import streamlit as st
 
 from ndmixer.accounting import accounting
 from ndmixer.app.live import ago
-from ndmixer.app.words import architecture
+from ndmixer.app.words import architecture, standing
 from ndmixer.runs import Run
 
 SHOWN = 200
@@ -69,7 +69,7 @@ def _row(run: Run) -> dict[str, Any]:
     accuracy = result.get("val_accuracy")
     return {
         "Name": run.name,
-        "Status": run.status(),
+        "Status": standing(run, run.status()),
         "Architecture": architecture(info["model"]),
         "Parameters": accounting(info["model"]).parameters,
         "Epochs": f"{result.get('epoch', 0)} of {info['train'].epochs}",

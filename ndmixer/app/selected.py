@@ -8,21 +8,23 @@ from ndmixer.runs import Run, list_runs, open_run
 
 
 def selected_run() -> Run | None:
-    """The run of this session: chosen here, named in the address, or found in progress."""
+    """The run of this session: chosen here, named in the address, or found in progress.
+
+    It is looked for once: a page that was reset stays as its user left it, whatever others
+    train meanwhile.
+    """
     state = st.session_state
-    name = state.get("run") or st.query_params.get("run")
-    if not name:
-        name = next((run.id for run in list_runs() if run.status() not in ENDED), None)
-    if not name:
+    if "run" not in state:
+        active = (run.id for run in list_runs() if run.status() not in ENDED)
+        state.run = st.query_params.get("run") or next(active, "")
+    if not state.run:
         return None
     try:
-        run = open_run(name)
+        return open_run(state.run)
     except (KeyError, ValueError):
         # Deleted meanwhile, or a link from elsewhere: the page goes on without it.
-        state.pop("run", None)
+        state.run = ""
         return None
-    state.run = run.id
-    return run
 
 
 def curves_of(run: Run) -> Curves:

@@ -60,7 +60,7 @@ def test_a_newcomer_trains_mnist_and_stops(page):
         r"epoch \d{3}/010 · step \d{3},\d{3}", readout(page, "counter").inner_text()
     )
     stop_all(page)
-    expect(page.get_by_role("button", name="Stop")).to_have_count(0)
+    expect(page.get_by_role("button", name="Stop")).to_be_disabled()
 
 
 def test_a_run_survives_reload_page_change_and_is_found_by_a_second_session(page, open_page):
@@ -141,16 +141,84 @@ def test_the_web_process_loads_no_tensorflow_and_no_keras(app, page):
     stop_all(page)
 
 
-def test_a_run_folder_tells_the_whole_run(app, page):
-    choose_preset(page, "Classifier, 4 × 4 inside")
-    expect(page.locator(".stages")).to_contain_text("766")
-    press_train(page)
-    expect(page.get_by_text("running")).to_be_visible(timeout=SLOW)
-    wait_until(lambda: percent(page, "val_score") > 50)
-    stop_all(page)
+def test_a_run_is_stepped_paused_continued_and_left(app, open_page):
+    page = open_page("/?repr_shape=4x4&depth=1&train_images=2000&epochs=1000")
+    status, counter = page.locator(".st-key-status"), readout(page, "counter")
+
+    def press(name: str) -> None:
+        page.get_by_role("button", name=name, exact=True).click(timeout=SLOW)
+
+    press("64 steps")
+    expect(status).to_contain_text("paused", timeout=SLOW)
+    expect(counter).to_contain_text("step 000,064")
     run = Run(app.runs / re.search(r"run=([^&]+)", page.url).group(1))
-    assert run.status() == "stopped"
-    assert run.model_spec.repr_shape == (4, 4)
-    assert run.load_weights()["embed/axis_1/kernel"].shape == (28, 4)
+    press("1 epoch")  # the steps of the second are done, its test is not
+    wait_until(lambda: [e["step"] for e in run.metrics() if "val_loss" in e] == [32, 64])
+    expect(status).to_contain_text("paused", timeout=SLOW)
+    expect(counter).to_contain_text("step 000,064")
+
+    press("Learning rate 0.001")
+    page.get_by_role("slider", name="Learning rate of this run").press("ArrowRight")
+    expect(page.get_by_role("button", name="Learning rate → 0.003")).to_be_visible()
+    page.keyboard.press("Escape")
+    press("Resume")
+    expect(page.get_by_role("button", name="Learning rate 0.003")).to_be_visible(timeout=SLOW)
+    press("Pause")
+    expect(status).to_contain_text("paused", timeout=SLOW)
+    press("Stop")
+    expect(status).to_contain_text("stopped", timeout=SLOW)
+
+    done = run.last_event()["step"] // 32
+    assert 2 <= done < 1_000
+    press("Continue")
+    page.get_by_label("More epochs").fill("2")
+    page.get_by_label("More epochs").press("Enter")
+    press(f"Continue to epoch {done + 2}")
+    expect(status).to_contain_text("finished", timeout=SLOW)
+    assert run.last_event()["step"] == 32 * (done + 2)
+    rates = [e["learning_rate"] for e in run.metrics() if e.get("phase") == "training"]
+    assert (rates[0], rates[-1]) == (0.001, 0.003)
     steps = [event["step"] for event in run.metrics()]
     assert steps == sorted(steps)
+    assert run.load_weights()["embed/axis_1/kernel"].shape == (28, 4)
+
+    press("Reset")
+    expect(status).to_contain_text("untrained")
+    expect(counter).to_contain_text("step 000,000")
+    assert "run=" not in page.url
+    assert run.status() == "finished"
+
+
+def test_two_sessions_share_a_run_and_not_their_choices(app, open_page):
+    first = open_page("/?repr_shape=4x4")
+    press_train(first)
+    expect(first.locator(".st-key-status")).to_contain_text("running", timeout=SLOW)
+    run = re.search(r"run=([^&]+)", first.url).group(1)
+
+    second = open_page(f"/?run={run}")
+    watched = [page.locator(".st-key-status") for page in (first, second)]
+    blocks = [page.get_by_role("slider", name="Blocks") for page in (first, second)]
+    blocks[1].press("ArrowRight", timeout=SLOW)
+    note = second.get_by_text("has other settings: blocks 4. Train starts a new run")
+    expect(note).to_be_visible()
+    press_train(second)
+    expect(watched[1]).to_contain_text("queued, 1st in the queue", timeout=SLOW)
+    wait_until(lambda: run not in second.url)
+    queued = re.search(r"run=([^&]+)", second.url).group(1)
+    expect(watched[0]).to_contain_text("running")
+    assert [b.input_value() for b in blocks] == ["4", "5"]
+    assert ("depth=4" in first.url, "depth=5" in second.url, run in first.url) == (True,) * 3
+    stop_all(second)
+    expect(watched[0]).to_contain_text("running")
+
+    second.goto(f"{app.url}/?run={run}")
+    expect(blocks[1]).to_have_value("4", timeout=SLOW)  # as in the run
+    second.get_by_role("button", name="Pause").click()
+    for status in watched:
+        expect(status).to_contain_text("paused", timeout=SLOW)
+    first.get_by_role("button", name="Resume").click()
+    for status in watched:
+        expect(status).to_contain_text("running", timeout=SLOW)
+    stop_all(second)
+    expect(watched[0]).to_contain_text("stopped", timeout=SLOW)
+    assert [Run(app.runs / name).model_spec.depth for name in (run, queued)] == [4, 5]
