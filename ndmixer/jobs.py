@@ -31,14 +31,14 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ndmixer import runs
-from ndmixer.accounting import accounting, last_block
-from ndmixer.geometry import class_averages, distance_matrix
+from ndmixer.accounting import accounting
 from ndmixer.runs import Event, Run, Status
 from ndmixer.spec import ModelSpec, TrainSpec
 
@@ -57,6 +57,7 @@ FIRST_SNAPSHOT = 50  # steps; doubled each time
 EPOCH_SNAPSHOTS = 100  # at most so many at the ends of epochs
 LIVE_SECONDS = 0.5  # between two pictures of the probes
 GEOMETRY_IMAGES = 1_000  # test images whose class averages are shown while training runs
+GEOMETRY_NUMBERS = 25_000_000  # of all stages at once; bounds the memory
 
 # One worker process for each role. A task asks for one unit of its role. They never run out,
 # since one thread runs one task anyway: a paused run gives the thread to the next, not the unit.
@@ -270,7 +271,6 @@ class _Training:
         self._stopped = False
         self._keep_seconds = KEEP_SECONDS
         self._kept = self._shown = 0.0
-        self._geometry: dict[str, np.ndarray] = {}
         self._next_snapshot = FIRST_SNAPSHOT
         self._last: Event = {}
         self._trainer: Trainer
@@ -311,7 +311,7 @@ class _Training:
 
         step = event["step"]
         if measured:
-            self._measure_geometry()
+            self._average()
             if event["epoch"] % self._epochs_a_snapshot == 0:
                 self._snapshot()
         elif step >= self._next_snapshot:
@@ -326,24 +326,15 @@ class _Training:
         """Writes what the probes look like now."""
         self._shown = time.monotonic()
         arrays = _probes(self._run.model_spec, self._trainer.weights(), self._data)
-        self._run.save_live({"step": np.array(self._trainer.step), **arrays, **self._geometry})
+        self._run.save_live({"step": np.array(self._trainer.step), **arrays})
 
-    def _measure_geometry(self) -> None:
-        """Class averages and their distances after the last block (without one, the embed)."""
-        from ndmixer.representations import representations
-
-        spec = self._run.model_spec
+    def _average(self) -> None:
+        """Writes the class averages of the first test images at every stage."""
         images, labels = (a[:GEOMETRY_IMAGES] for a in (self._data.x_test, self._data.y_test))
-        stage = last_block(spec)
-        values = representations(spec, self._trainer.weights(), images, (stage,))[stage]
-        if np.isfinite(values).all() and np.bincount(labels).all():
-            averages = class_averages(values, labels)
-            self._geometry = {
-                "averages": averages,
-                "distances": distance_matrix(averages),
-                "geometry_step": np.array(self._trainer.step),
-                "geometry_images": np.array(len(labels)),
-            }
+        averages = _averages(self._run.model_spec, self._trainer.weights(), images, labels)
+        if averages:
+            about = {"step": np.array(self._trainer.step), "images": np.array(len(labels))}
+            self._run.save_averages({**about, **averages})
 
     def _stop(self) -> bool:
         # A pause waits in here, so that the trainer does not notice it, even in the middle
@@ -464,6 +455,30 @@ def _probes(
     stages = tuple(stage.name for stage in accounting(spec).stages)
     values = representations(spec, weights, images, stages)
     return {"labels": labels, **{name: v.astype(np.float32) for name, v in values.items()}}
+
+
+def _averages(
+    spec: ModelSpec, weights: dict[str, np.ndarray], images: np.ndarray, labels: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The class averages at every stage but the inner axes; none if a class has no image."""
+    from ndmixer.representations import representations
+
+    counts = np.bincount(labels)
+    if not counts.all():
+        return {}
+    stages = {stage.name: prod(stage.shape) for stage in accounting(spec).stages}
+    # Parts of one size, since each size is traced anew; a deep and wide model takes small ones.
+    sizes = (500, 250, 100, 50, 20, 10)
+    part = next((n for n in sizes if n * sum(stages.values()) <= GEOMETRY_NUMBERS), sizes[-1])
+    sums: dict[str, np.ndarray] = {}
+    for start in range(0, len(images), part):
+        classes = np.eye(len(counts), dtype=np.float32)[labels[start : start + part]]
+        values = representations(spec, weights, images[start : start + part], tuple(stages))
+        for name, value in values.items():
+            total = np.tensordot(classes, value, axes=(0, 0)).astype(np.float64)
+            sums[name] = sums.get(name, 0) + total
+    means = {n: (s.T / counts).T.astype(np.float32) for n, s in sums.items()}
+    return {name: mean for name, mean in means.items() if np.isfinite(mean).all()}
 
 
 def dask_setup(worker: object) -> None:

@@ -330,14 +330,28 @@ class Run:
 
     def save_live(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Replaces `live.npz`, the probes' latest representations."""
-        content = io.BytesIO()
-        np.savez(content, allow_pickle=False, **arrays)
-        self._write("live.npz", content.getvalue())
+        self._save_arrays("live.npz", arrays)
 
     def load_live(self) -> dict[str, np.ndarray] | None:
         """What `save_live` wrote last; None before the first time or if it is damaged."""
+        return self._load_arrays("live.npz")
+
+    def save_averages(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Replaces `averages.npz`, the class averages at every stage after an epoch."""
+        self._save_arrays("averages.npz", arrays)
+
+    def load_averages(self) -> dict[str, np.ndarray] | None:
+        """What `save_averages` wrote last; None before the first time or if it is damaged."""
+        return self._load_arrays("averages.npz")
+
+    def _save_arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        content = io.BytesIO()
+        np.savez(content, allow_pickle=False, **arrays)
+        self._write(name, content.getvalue())
+
+    def _load_arrays(self, name: str) -> dict[str, np.ndarray] | None:
         try:
-            with np.load(self.folder / "live.npz", allow_pickle=False) as file:
+            with np.load(self.folder / name, allow_pickle=False) as file:
                 return dict(file)
         except (OSError, ValueError, zipfile.BadZipFile):
             return None

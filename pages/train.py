@@ -1,76 +1,91 @@
 """Shape a mixer, press Train, watch it learn."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from ndmixer import jobs
-from ndmixer.accounting import accounting, last_block
 from ndmixer.app.controls import controls, start_from
-from ndmixer.app.forming import forming, geometry
+from ndmixer.app.flow import show_flow
+from ndmixer.app.forming import forming, one_stage, reconstructions
 from ndmixer.app.live import show
 from ndmixer.app.run_controls import run_controls, train_button
-from ndmixer.app.selected import curves_of, selected_run
-from ndmixer.app.stage_table import stage_table
-from ndmixer.app.words import describe, plain, size
+from ndmixer.app.selected import (
+    address,
+    arrays_of,
+    choose_stage,
+    chosen_stage,
+    curves_of,
+    ghost_of,
+    selected_run,
+)
+from ndmixer.app.words import ENDED, describe, plain, size
 from ndmixer.runs import Run
+from ndmixer.spec import ModelSpec, TrainSpec
 
 start_from(st.query_params.to_dict(), selected_run())
 
 
 @st.fragment
-def choose(table: st.delta_generator.DeltaGenerator) -> None:
-    """The controls; writes the stages of the choice into `table`."""
+def choose(strip: DeltaGenerator) -> None:
+    """The controls; draws the flow of the choice into `strip`."""
     button = st.container()
     choice = controls()
     st.session_state.choice = None if choice.problem else (choice.model, choice.train)
     with button:
         train_button(choice, selected_run())
     if choice.model and choice.train:
-        run = st.session_state.run
         st.query_params.from_dict(
-            {
-                **choice.model.to_query(),
-                **choice.train.to_query(),
-                **({"run": run} if run else {}),
-            }
+            {**choice.model.to_query(), **choice.train.to_query(), **address()}
         )
-        table.html(stage_table(accounting(choice.model)))
+        with strip:
+            show_flow(choice.model, chosen_stage(choice.model), choose_stage)
     else:
-        table.info("The stages show again when the choice is a model.")
+        strip.info("The model shows again when the choice is one.")
 
 
 @st.fragment(run_every=0.4)
-def watch() -> None:
-    """The run: what it is, how far it is, its curves."""
+def watch(below: DeltaGenerator) -> None:
+    """The run: what it is, how far it is, its curves; what is inside it goes `below`."""
     run = selected_run()
     status = run.status() if run else None
-    curves = curves_of(run) if run and status != "unreadable" else None
+    readable = status != "unreadable"
+    curves = curves_of(run) if run and readable else None
+    choice = st.session_state.get("choice")
     with st.container(key="status"):
-        choice = st.session_state.get("choice")
         fresh = f"**untrained** · {size(choice[0])}" if choice else "**untrained**"
         st.markdown(describe(run, status) if run else fresh)
         run_controls(run, status, curves.last if curves else {})
-    show(curves, _hint(status))
-    _forming(run)
+    plot = st.container()
+    other = ghost_of(run) if run and readable else None
+    with plot:
+        model = run.model_spec if run and readable else choice[0] if choice else ModelSpec()
+        ghost = curves_of(other, "ghost_curves") if other else None
+        show(curves, _hint(status), task=model.task, ended=status in ENDED, ghost=ghost)
     if run and status in ("failed", "diverged"):
         st.error(run.error or "The run left no reason.")
+    with below.container():  # even if empty, or its place would not be kept
+        _inside(run, choice)
 
 
-def _forming(run: Run | None) -> None:
+def _inside(run: Run | None, choice: tuple[ModelSpec, TrainSpec] | None) -> None:
     """The probes: of the run, or of the untrained model that the controls say."""
-    live = run.load_live() if run else None
+    live, averages = arrays_of(run) if run else (None, None)
     if run and live:
-        forming(run.model_spec, live, f"ten test digits at step {int(live['step']):,}")
-        if "distances" in live:
-            geometry(live, last_block(run.model_spec))
-        return
-    choice = st.session_state.get("choice")
-    try:
-        fresh = jobs.untrained(*choice) if choice else None
-    except ValueError as error:  # a data set that is not there
-        st.info(str(error))
-        return
-    if choice and fresh:
-        forming(choice[0], fresh, "ten test digits in the untrained model")
+        model, dataset = run.model_spec, run.train_spec.dataset
+        moment = f"ten test images at step {int(live['step']):,}"
+    elif choice:
+        model, dataset = choice[0], choice[1].dataset
+        moment, averages = "ten test images in the untrained model", None
+        try:
+            live = jobs.untrained(*choice)
+        except ValueError as error:  # a data set that is not there
+            st.info(str(error))
+    if live:
+        stage = chosen_stage(model)
+        if model.task == "autoencoder":
+            reconstructions(model, dataset, live)
+        forming(model, live, moment, stage)
+        one_stage(model, live, averages, stage)
 
 
 def _hint(status: str | None) -> str:
@@ -84,13 +99,11 @@ def _hint(status: str | None) -> str:
 
 left, right = st.columns([1, 2.6], gap="medium")
 with right, st.container(key="watch"):
-    live = st.container()
-    st.markdown("#### The stages of this model")
-    below = st.empty()
+    now, strip, below = st.container(), st.empty(), st.container()
 with left, st.container(key="controls"):
-    choose(below)
-with live:  # last, so that it knows the choice
-    watch()
+    choose(strip)
+with now:  # last, so that it knows the choice
+    watch(below)
 if "address_problem" in st.session_state:
     problem = plain(st.session_state.pop("address_problem"))
     st.toast(f"The address was not understood: {problem}")

@@ -2,6 +2,7 @@
 // Payload: 4 bytes header length, JSON header, float32 arrays in the order of header.arrays.
 const views = new WeakMap();
 const zooms = new Map(); // run -> [first step, last step]; outlives a change of page
+let logLoss = false; // likewise
 
 function decode(bytes) {
   const copy = bytes.slice().buffer;
@@ -25,16 +26,32 @@ function ticks(low, high, wanted) {
   return { values: out, digits: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };
 }
 
+// 1, 2 and 5 times the powers of ten, of a wide range the powers alone.
+function logTicks(low, high, wanted) {
+  const decades = [];
+  for (let k = Math.floor(Math.log10(low)); k <= Math.ceil(Math.log10(high)); k++) decades.push(k);
+  const within = (parts) => decades.flatMap((k) => parts.map((p) => p * 10 ** k)).filter((v) => v >= low * 0.999 && v <= high * 1.001);
+  let values = [[1, 2, 3, 4, 5, 6, 7, 8, 9], [1, 2, 5], [1]].map(within).find((found) => found.length <= wanted) ?? within([1]);
+  const every = Math.ceil(values.length / wanted);
+  if (every > 1) values = values.filter((_, i) => i % every === 0);
+  return values.length > 1 ? values : ticks(low, high, 4).values;
+}
+
+// 0.02, 3.5, 1e-5: as many digits as it has, no more than three.
+function short(v) { const a = Math.abs(v); return a && (a < 1e-3 || a >= 1e4) ? Number(v.toPrecision(2)).toExponential().replace("e+", "e") : String(Number(v.toPrecision(3))); }
+
 function range(view, panel) {
   const now = view.data.step.at(-1) ?? 0; // the axis grows with the run; the bar above shows the whole
-  const [first, last] = view.zoom ?? [0, Math.max(Math.min(view.data.total, 1.15 * now), view.data.val_step.at(-1) ?? 0, 16)];
+  const ghost = view.data.ended ? Math.max(view.data.ghost_step?.at(-1) ?? 0, view.data.ghost_val_step?.at(-1) ?? 0) : 0;
+  const [first, last] = view.zoom ?? [0, Math.max(Math.min(view.data.total, 1.15 * now), view.data.val_step.at(-1) ?? 0, view.data.diverged ?? 0, ghost, 16)];
   let low = Infinity, high = -Infinity;
   for (const [steps, values] of panel.lines(view.data))
     for (let i = 0; i < steps.length; i++)
-      if (steps[i] >= first && steps[i] <= last && Number.isFinite(values[i])) {
+      if (steps[i] >= first && steps[i] <= last && Number.isFinite(values[i]) && (!panel.log || values[i] > 0)) {
         low = Math.min(low, values[i]); high = Math.max(high, values[i]);
       }
-  if (low > high) [low, high] = [0, 1];
+  if (low > high) [low, high] = panel.log ? [0.1, 1] : [0, 1];
+  if (panel.log) { const room = Math.max(high / low, 1.5) ** 0.04; return { first, last, low: low / room, high: high * room }; }
   if (panel.percent) { high = 1; low = Math.max(0, Math.min(low, 0.9)); }
   else if (!view.zoom) { low = Math.min(0, low); high = Math.max(0, high); }
   if (high - low < 1e-6 * Math.max(1, Math.abs(high))) high = low + 1e-3;
@@ -54,17 +71,22 @@ function draw(view, panel) {
   g.setTransform(ratio, 0, 0, ratio, 0, 0);
   g.clearRect(0, 0, width, height);
   const box = { left: 46, top: 8, right: width - (panel.gates ? 20 : 10), bottom: height - 22 };
-  const r = range(view, panel);
+  panel.log = panel.canLog && logLoss;
+  const r = range(view, panel), scaled = panel.log ? Math.log : (v) => v;
   const x = (s) => box.left + (s - r.first) / (r.last - r.first) * (box.right - box.left);
-  const y = (v) => box.bottom - (v - r.low) / (r.high - r.low) * (box.bottom - box.top);
+  const y = (v) => box.bottom - (scaled(v) - scaled(r.low)) / (scaled(r.high) - scaled(r.low)) * (box.bottom - box.top);
   Object.assign(panel, { box, r });
   g.font = `11px ${style.fontFamily}`; g.fillStyle = text; g.strokeStyle = line; g.lineWidth = 1;
-  g.textAlign = "right"; g.textBaseline = "middle";
-  const rows = ticks(r.low, r.high, 4), scale = panel.percent ? 100 : 1;
+  g.textBaseline = "middle";
+  const none = panel.gates && view.data.gates;
+  if (none) { g.textAlign = "center"; g.globalAlpha = 0.8; g.fillText(none, width / 2, height / 2); panel.tip.hidden = true; panel.note.textContent = ""; return; }
+  g.textAlign = "right";
+  const rows = panel.log ? { values: logTicks(r.low, r.high, 6) } : ticks(r.low, r.high, 4), scale = panel.percent ? 100 : 1;
+  const label = (v) => panel.log || r.high >= 1e5 ? short(v) : (v * scale).toFixed(Math.max(0, rows.digits - (panel.percent ? 2 : 0)));
   for (const v of rows.values) {
     g.globalAlpha = 0.7; g.beginPath(); g.moveTo(box.left, Math.round(y(v)) + 0.5); g.lineTo(box.right, Math.round(y(v)) + 0.5); g.stroke();
     g.globalAlpha = 0.8;
-    g.fillText((v * scale).toFixed(Math.max(0, rows.digits - (panel.percent ? 2 : 0))) + (panel.percent ? " %" : ""), box.left - 6, y(v));
+    g.fillText(label(v) + (panel.percent ? " %" : ""), box.left - 6, y(v));
   }
   g.textBaseline = "top";
   for (const s of ticks(r.first, r.last, Math.max(2, Math.floor(width / 110))).values) {
@@ -76,7 +98,7 @@ function draw(view, panel) {
     let pen = false;
     g.beginPath();
     for (let i = 0; i < steps.length; i++) {
-      if (!Number.isFinite(values[i])) { pen = false; continue; }
+      if (!Number.isFinite(y(values[i]))) { pen = false; continue; }
       pen ? g.lineTo(x(steps[i]), y(values[i])) : g.moveTo(x(steps[i]), y(values[i])); pen = true;
     }
     g.stroke();
@@ -90,11 +112,22 @@ function draw(view, panel) {
     });
     g.globalAlpha = 1;
   } else {
-    const [[step, train], [val_step, test]] = lines;
-    g.strokeStyle = g.fillStyle = blue; curve(step, train);
-    g.strokeStyle = g.fillStyle = orange; g.setLineDash([3, 3]); g.beginPath();
-    val_step.forEach((s, i) => i ? g.lineTo(x(s), y(test[i])) : g.moveTo(x(s), y(test[i]))); g.stroke(); g.setLineDash([]);
-    val_step.forEach((s, i) => { g.beginPath(); g.arc(x(s), y(test[i]), 3.2, 0, 7); g.fill(); });
+    for (let i = lines.length - 2; i >= 0; i -= 2) { // the ghost first, below
+      const [[step, train], [val_step, test]] = lines.slice(i, i + 2);
+      const tested = [...val_step.keys()].filter((k) => Number.isFinite(y(test[k]))), faint = i ? 0.4 : 1;
+      g.globalAlpha = faint;
+      g.strokeStyle = g.fillStyle = blue; curve(step, train);
+      g.strokeStyle = g.fillStyle = orange; g.setLineDash([3, 3]); g.beginPath();
+      tested.forEach((k, j) => j ? g.lineTo(x(val_step[k]), y(test[k])) : g.moveTo(x(val_step[k]), y(test[k]))); g.stroke(); g.setLineDash([]);
+      tested.forEach((k) => { g.beginPath(); g.arc(x(val_step[k]), y(test[k]), i ? 2.4 : 3.2, 0, 7); g.fill(); });
+    }
+    g.globalAlpha = 1;
+  }
+  if (view.data.diverged != null) {
+    const at = Math.round(x(view.data.diverged)) - 0.5, left = at > (box.left + box.right) / 2;
+    g.strokeStyle = g.fillStyle = text; g.setLineDash([5, 3]); g.beginPath(); g.moveTo(at, box.top); g.lineTo(at, box.bottom); g.stroke(); g.setLineDash([]);
+    g.textAlign = left ? "right" : "left"; g.textBaseline = "top";
+    g.fillText(`diverged at step ${view.data.diverged.toLocaleString("en-US")}`, at + (left ? -4 : 4), box.top);
   }
   g.restore();
   if (view.drag && view.drag.panel === panel) {
@@ -111,15 +144,23 @@ function nearest(steps, target) {
 }
 
 function hover(view, panel, g, x, y, text) {
-  const shown = (v) => panel.percent ? (100 * v).toFixed(2) + " %" : v.toPrecision(3);
-  const lines = panel.lines(view.data), steps = lines[0]?.[0] ?? [];
-  if (view.hover == null || !steps.length) { panel.note.textContent = panel.gates ? view.data.gates || "one line a block" : view.zoom ? "double-click: show all" : ""; return; }
-  const i = nearest(steps, view.hover);
+  const shown = (v) => v == null || !Number.isFinite(v) ? "–" : panel.percent ? (100 * v).toFixed(2) + " %" : Number(v.toPrecision(4)).toString();
+  const lines = panel.lines(view.data), steps = lines[0]?.[0] ?? [], { tip } = panel;
+  const zero = panel.log && lines.some(([, values]) => values.some((v) => v <= 0)) ? "0 is not shown" : "";
+  panel.note.textContent = panel.gates ? "one line a block" : view.zoom ? "double-click: show all" : zero;
+  tip.hidden = view.hover == null || !steps.length;
+  if (tip.hidden) return;
+  const i = nearest(steps, view.hover), at = Math.round(x(steps[i])) + 0.5;
   g.strokeStyle = text; g.globalAlpha = 0.4; g.lineWidth = 1; g.beginPath();
-  g.moveTo(Math.round(x(steps[i])) + 0.5, panel.box.top); g.lineTo(Math.round(x(steps[i])) + 0.5, panel.box.bottom); g.stroke(); g.globalAlpha = 1;
-  if (panel.gates) { panel.note.textContent = lines.slice(0, 6).map(([, values]) => shown(values[i])).join(" · ") + (lines.length > 6 ? " ..." : ""); return; }
-  const [val_step, test] = lines[1], j = nearest(val_step, view.hover);
-  panel.note.textContent = `step ${steps[i].toLocaleString("en-US")}: ${shown(lines[0][1][i])}` + (j < 0 ? "" : ` · test ${shown(test[j])}`);
+  g.moveTo(at, panel.box.top); g.lineTo(at, panel.box.bottom); g.stroke(); g.globalAlpha = 1;
+  const near = ([of, values]) => shown(values[nearest(of, view.hover)]);
+  const rows = panel.gates
+    ? [...lines.slice(0, 8).map(([, values], k) => `gate ${k}  ${shown(values[i])}`), ...(lines.length > 8 ? ["..."] : [])]
+    : ["training", "test", "ghost, training", "ghost, test"].slice(0, lines.length).map((name, k) => [name, lines[k]]).filter(([, [of]]) => of.length).map(([name, line]) => `${name}  ${near(line)}`);
+  tip.textContent = [`step ${steps[i].toLocaleString("en-US")}`, ...rows].join("\n");
+  const width = panel.canvas.clientWidth, side = at > width / 2 ? at - tip.offsetWidth - 8 : at + 8;
+  tip.style.left = `${Math.max(0, Math.min(side, width - tip.offsetWidth))}px`;
+  tip.style.top = `${panel.canvas.offsetTop + panel.box.top + 6}px`;
 }
 
 function listen(view, panel) {
@@ -146,8 +187,9 @@ export default function ({ data, parentElement }) {
   let view = views.get(parentElement);
   if (!view) {
     const find = (name) => parentElement.querySelector(name);
-    view = { find, panels: ["loss", "score", "gates"].map((id) => ({ canvas: find(`#${id} canvas`), note: find(`#${id} .note`), title: find(`#${id} .title`) })) };
+    view = { find, panels: ["loss", "score", "gates"].map((id) => ({ canvas: find(`#${id} canvas`), note: find(`#${id} .note`), tip: find(`#${id} .tip`), title: find(`#${id} .title`) })) };
     view.panels.forEach((panel) => listen(view, panel));
+    find(".log").onclick = () => { logLoss = !logLoss; find(".log").setAttribute("aria-pressed", logLoss); draw(view, view.panels[0]); };
     view.observer = new ResizeObserver(() => view.panels.forEach((panel) => view.data && draw(view, panel)));
     view.panels.forEach((panel) => view.observer.observe(panel.canvas));
     views.set(parentElement, view);
@@ -158,8 +200,10 @@ export default function ({ data, parentElement }) {
   view.data = decode(data);
   view.zoom = zooms.get(view.data.run) ?? null;
   const score = view.data.score;
-  view.panels[0].lines = (d) => [[d.step, d.loss], [d.val_step, d.val_loss]];
-  view.panels[1].lines = (d) => [[d.step, d[score]], [d.val_step, d[`val_${score}`]]];
+  const curves = (name) => (d) => ["", ...(d.ghost ? ["ghost_"] : [])].flatMap((of) => [[d[`${of}step`], d[`${of}${name}`]], [d[`${of}val_step`], d[`${of}val_${name}`]]]);
+  view.panels[0].lines = curves("loss");
+  view.panels[0].canLog = true;
+  view.panels[1].lines = curves(score);
   view.panels[1].percent = score === "accuracy";
   view.panels[2].gates = true;
   view.panels[2].lines = (d) => Object.keys(d).filter((k) => /^gate_\d+$/.test(k)).map((k) => [d.gate_step, d[k]]);
@@ -171,6 +215,9 @@ export default function ({ data, parentElement }) {
   }
   view.find(".bar > div").style.width = `${(100 * view.data.progress).toFixed(2)}%`;
   view.find(".bar").setAttribute("aria-valuenow", Math.round(100 * view.data.progress));
+  view.find(".log").setAttribute("aria-pressed", logLoss);
+  view.find(".ghost").hidden = !view.data.ghost;
+  view.find(".ghost").textContent = `paler: ${view.data.ghost}`;
   view.find(".empty").hidden = view.data.step.length > 0;
   view.find(".empty span").textContent = view.data.hint;
   view.panels.forEach((panel) => draw(view, panel));

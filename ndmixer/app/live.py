@@ -11,6 +11,7 @@ import numpy as np
 import streamlit as st
 
 from ndmixer.runs import MetricsReader, Run
+from ndmixer.spec import Task
 
 _HERE = Path(__file__).parent
 _component = st.components.v2.component(
@@ -22,6 +23,7 @@ _component = st.components.v2.component(
 
 MAX_POINTS = 2_000  # more than a chart has pixels; beyond it neighbours are averaged
 NOTHING = "–"
+SCORES: dict[Task, str] = {"classifier": "accuracy", "autoencoder": "rmse"}
 COMPILED = 64  # steps; the first few run uncompiled and tell nothing of the time left
 
 
@@ -30,16 +32,18 @@ class Curves:
 
     Attributes:
         last: The newest event, empty before the first.
+        diverged: The step at which the loss was no longer finite, None if it always was.
     """
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self._reader = MetricsReader(run)
-        self.score = "accuracy" if run.model_spec.task == "classifier" else "rmse"
+        self.score = SCORES[run.model_spec.task]
         self._forget()
 
     def _forget(self) -> None:
         self.last: dict[str, Any] = {}
+        self.diverged: int | None = None
         self._train: list[tuple[float, float, float]] = []  # step, loss, accuracy or RMSE
         self._test: list[tuple[float, float, float]] = []
         self._gates: list[tuple[float, ...]] = []  # step, the gate of each block
@@ -52,6 +56,8 @@ class Curves:
         for event in events:
             if "step" not in event:
                 continue
+            if event.get("end") == "diverged":
+                self.diverged = event["step"]
             if f"val_{self.score}" in event:
                 self._test.append(_point(event, "val_loss", f"val_{self.score}"))
             elif event.get("phase") == "training":
@@ -72,26 +78,36 @@ class Curves:
         return {name: values.astype(np.float32) for name, values in named.items()}
 
 
-def show(curves: Curves | None, hint: str, key: str = "live") -> None:
-    """Draws the counter, the progress bar and both curves.
+def show(
+    curves: Curves | None, hint: str, *, task: Task, ended: bool = True, ghost: Curves | None = None
+) -> None:
+    """Draws the counter, the progress bar and the curves.
 
     Args:
         curves: What was read of the run, None where no run was chosen.
         hint: What stands in the place of curves that have no point yet.
-        key: Of the component; the same one keeps its place in the browser.
+        task: Of the run, or of the one that may come.
+        ended: Whether the run will not go on by itself.
+        ghost: Another run of the same task that is laid under the curves, in a paler line.
     """
-    if curves is None:
-        empty = np.zeros(0, np.float32)
-        curve_names = ("step", "loss", "accuracy", "val_step", "val_loss", "val_accuracy")
-        names = (*curve_names, "gate_step")
-        header = _header(None, {}, "accuracy", hint)
-        _component(key=key, data=_packed(header, dict.fromkeys(names, empty)))
-        return
-    header = _header(curves.run, curves.last, curves.score, hint)
-    _component(key=key, data=_packed(header, curves.arrays()))
+    score = SCORES[task]
+    arrays = curves.arrays() if curves else _no_points(score)
+    header = _header(curves, score, hint) | {"ended": ended, "ghost": ""}
+    if curves and ghost:
+        header["ghost"] = ghost.run.name
+        names = ("step", "loss", score, "val_step", "val_loss", f"val_{score}")
+        found = ghost.arrays()
+        arrays |= {f"ghost_{name}": found[name] for name in names}
+    _component(key="live", data=_packed(header, arrays))
 
 
-def _header(run: Run | None, last: dict[str, Any], score: str, hint: str) -> dict[str, Any]:
+def _no_points(score: str) -> dict[str, np.ndarray]:
+    names = ("step", "loss", score, "val_step", "val_loss", f"val_{score}", "gate_step")
+    return dict.fromkeys(names, np.zeros(0, np.float32))
+
+
+def _header(curves: Curves | None, score: str, hint: str) -> dict[str, Any]:
+    run, last = (curves.run, curves.last) if curves else (None, {})
     total = last.get("total_steps") or 0
     step = last.get("step") or 0
     epochs = run.train_spec.epochs if run else 0
@@ -101,15 +117,16 @@ def _header(run: Run | None, last: dict[str, Any], score: str, hint: str) -> dic
         "score": score,
         "loss_name": "Loss (cross-entropy)" if score == "accuracy" else "Loss (mean squared error)",
         "gates": _gates_note(run),
+        "diverged": curves.diverged if curves else None,
         "total": total,
         "progress": step / total if total else 0.0,
         "hint": hint,
         "readouts": {
             "counter": f"epoch {last.get('epoch', 0):03d}/{epochs:03d} · step {_grouped(step)}",
             "score_name": f"Training {title}",
-            "score": _score(last.get(score), score),
+            "score": score_text(last.get(score), score),
             "val_score_name": f"Test {title}",
-            "val_score": _score(last.get(f"val_{score}"), score),
+            "val_score": score_text(last.get(f"val_{score}"), score),
             "rate": f"{last['images_per_s']:,.0f}" if last.get("images_per_s") else NOTHING,
             "elapsed": duration(last.get("elapsed")),
             "left": duration(_seconds_left(run, last)),
@@ -143,7 +160,8 @@ def _grouped(step: int) -> str:
     return f"{digits[:-3]},{digits[-3:]}"
 
 
-def _score(value: float | None, score: str) -> str:
+def score_text(value: float | None, score: str) -> str:
+    """An accuracy as `95.31 %`, an RMSE as `0.0712`; a dash for None."""
     if value is None:
         return NOTHING
     return f"{100 * value:.2f} %" if score == "accuracy" else f"{value:.4f}"
@@ -181,7 +199,10 @@ def _thinned(points: np.ndarray) -> np.ndarray:
         return points
     starts = np.arange(0, len(points), size)
     ends = np.append(starts[1:], len(points))
-    means = np.add.reduceat(points, starts) / (ends - starts)[:, None]
+    finite = np.isfinite(points)  # where the loss is not, its neighbours still count
+    counts = np.add.reduceat(finite.astype(np.float64), starts)
+    sums = np.add.reduceat(np.where(finite, points, 0.0), starts)
+    means = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
     means[:, 0] = points[ends - 1, 0]
     return means
 

@@ -2,8 +2,9 @@
 // Payload: 4 bytes header length, JSON header, float32 maps column by column.
 const views = new WeakMap();
 
-// Blue below zero, orange above, the page's own background at zero.
-function palette(style) {
+// Blue below zero, orange above, the page's own background at zero; or grey from black to white.
+function palette(style, scale) {
+  if (scale === "grey") return Uint8Array.from({ length: 1024 }, (_, k) => k % 4 === 3 ? 255 : k >> 2);
   const rgb = (text) => { const m = /^#(..)(..)(..)$/.exec(text.trim()); return m ? m.slice(1).map((h) => parseInt(h, 16)) : (text.match(/[\d.]+/g) || [255, 255, 255]).slice(0, 3).map(Number); };
   const zero = rgb(style.getPropertyValue("--st-secondary-background-color"));
   const dark = zero[0] + zero[1] + zero[2] < 384;
@@ -30,35 +31,45 @@ function decode(bytes) {
 
 function number(v) { const a = Math.abs(v); return a && (a < 0.01 || a >= 1000) ? v.toExponential(1) : v.toFixed(a < 10 ? 2 : 1); }
 
+// Ten columns stand in two lines where one would be too narrow.
+function lines(view, header) {
+  const all = header.columns.map((_, j) => j), half = Math.ceil(all.length / 2);
+  return header.wrap && view.root.clientWidth < 480 ? [all.slice(0, half), all.slice(half)] : [all];
+}
+
 function build(view, header) {
   const { root } = view;
   root.replaceChildren();
   root.setAttribute("aria-label", header.label); root.setAttribute("role", "group");
-  const grid = document.createElement("div");
-  grid.className = "grid"; root.append(grid);
   const ratios = header.columns.map((c) => Math.min(2.5, Math.max(0.4, c.shape[1] / c.shape[0])));
-  grid.style.gridTemplateColumns = `max-content ${ratios.map((r) => `minmax(0, ${(r * header.cell).toFixed(1)}px)`).join(" ")}`;
-  grid.append(document.createElement("span"));
-  view.notes = header.columns.map((c) => {
-    const head = document.createElement("div"); head.className = "head";
-    head.innerHTML = "<b></b><small></small>"; head.title = `${c.title}, ${c.note}`;
-    head.firstChild.textContent = c.title; head.lastChild.textContent = c.note; grid.append(head); return head;
-  });
-  view.canvases = header.rows.map((name, i) => {
-    const label = document.createElement("span"); label.className = "row"; label.textContent = name; grid.append(label);
-    return header.columns.map((c, j) => {
-      const canvas = document.createElement("canvas");
-      [canvas.height, canvas.width] = c.shape; canvas.style.aspectRatio = `${ratios[j]}`;
-      canvas.setAttribute("role", "img"); canvas.setAttribute("aria-label", `${c.title} of ${name}`);
-      canvas.onpointermove = (e) => { view.at = { i, j, x: e.offsetX / canvas.clientWidth, y: e.offsetY / canvas.clientHeight }; tell(view); };
-      canvas.onpointerleave = () => { view.at = null; tell(view); };
-      grid.append(canvas); return canvas;
+  view.heads = []; view.ranges = []; view.canvases = header.rows.map(() => []);
+  for (const line of lines(view, header)) {
+    const grid = document.createElement("div");
+    const add = (tag, name, text = "") => { const made = document.createElement(tag); made.className = name; made.textContent = text; grid.append(made); return made; };
+    grid.className = "grid"; root.append(grid);
+    grid.style.gridTemplateColumns = `max-content ${line.map((j) => `minmax(${header.wrap ? 0 : 14}px, ${(ratios[j] * header.cell).toFixed(1)}px)`).join(" ")}`;
+    add("span", "");
+    for (const j of line) {
+      const c = header.columns[j], head = add("div", "head");
+      head.innerHTML = "<b></b><small></small>"; head.title = [c.title, c.note].filter(Boolean).join(", ");
+      head.firstChild.textContent = c.title; head.lastChild.textContent = c.note; view.heads[j] = head;
+    }
+    header.rows.forEach((name, i) => {
+      add("span", "row", name);
+      for (const j of line) {
+        const c = header.columns[j], canvas = add("canvas", "");
+        [canvas.height, canvas.width] = c.shape; canvas.style.aspectRatio = `${ratios[j]}`;
+        canvas.setAttribute("role", "img"); canvas.setAttribute("aria-label", [c.title, name].filter(Boolean).join(" of "));
+        canvas.onpointermove = (e) => { view.at = { i, j, x: e.offsetX / canvas.clientWidth, y: e.offsetY / canvas.clientHeight }; tell(view); };
+        canvas.onpointerleave = () => { view.at = null; tell(view); };
+        view.canvases[i][j] = canvas;
+      }
     });
-  });
-  grid.append(document.createElement("span"));
-  view.ranges = header.columns.map(() => { const foot = document.createElement("small"); foot.className = "range"; grid.append(foot); return foot; });
+    add("span", "");
+    for (const j of line) view.ranges[j] = add("small", "range");
+  }
   view.legend = document.createElement("div"); view.legend.className = "legend"; root.append(view.legend);
-  view.legend.innerHTML = '<canvas width="256" height="1"></canvas><span class="scale"></span><span class="value" aria-live="polite"></span>';
+  view.legend.innerHTML = '<canvas width="256" height="1"></canvas><span class="scale"></span><span class="value"></span>';
 }
 
 function tell(view) {
@@ -70,31 +81,43 @@ function tell(view) {
   value.textContent = Number.isFinite(v) ? `${column.title}, ${view.header.rows[at.i]}, row ${row}, column ${col}: ${v.toPrecision(4)}` : "";
 }
 
-export default function ({ data, parentElement }) {
-  if (!data) return;
-  let view = views.get(parentElement);
-  if (!view) { view = { root: parentElement.querySelector(".maps") }; views.set(parentElement, view); }
-  const header = decode(data);
-  const shape = JSON.stringify([header.rows, header.cell, header.columns.map((c) => [c.title, c.note, c.shape])]);
-  view.header = header;
+function draw(view) {
+  const { header } = view, grey = header.scale === "grey", table = palette(getComputedStyle(view.root), header.scale);
+  const shape = JSON.stringify([header.rows, header.cell, lines(view, header), header.columns.map((c) => [c.title, c.note, c.shape])]);
   if (view.shape !== shape) { build(view, header); view.shape = shape; }
-  const table = palette(getComputedStyle(view.root));
   header.columns.forEach((column, j) => {
-    const [height, width] = column.shape, scale = column.range ? 127.5 / column.range : 0;
+    const [height, width] = column.shape;
+    const [zero, factor] = grey ? [0, 255] : [127.5, column.range ? 127.5 / column.range : 0];
     column.maps.forEach((map, i) => {
       const g = view.canvases[i][j].getContext("2d"), picture = g.createImageData(width, height);
       for (let k = 0; k < map.length; k++) {
         if (!Number.isFinite(map[k])) continue;
-        const from = 4 * Math.max(0, Math.min(255, Math.round(127.5 + map[k] * scale)));
+        const from = 4 * Math.max(0, Math.min(255, Math.round(zero + map[k] * factor)));
         picture.data.set(table.subarray(from, from + 4), 4 * k);
       }
       g.putImageData(picture, 0, 0);
     });
-    view.ranges[j].textContent = header.own ? `±${number(column.range)}` : "";
+    view.heads[j].classList.toggle("marked", column.title === header.marked);
+    view.ranges[j].textContent = header.scale === "own" ? `±${number(column.range)}` : "";
   });
   const bar = view.legend.querySelector("canvas").getContext("2d"), strip = bar.createImageData(256, 1);
   strip.data.set(table); bar.putImageData(strip, 0, 0);
   const range = number(header.columns[0]?.range ?? 0);
-  view.legend.querySelector(".scale").textContent = header.own ? "each column its own scale, printed below it" : `−${range} to +${range}, one scale for all`;
+  view.legend.querySelector(".scale").textContent = {
+    own: "each column its own scale, printed below it", grey: "0 to 1; what lies beyond is cut", shared: `−${range} to +${range}, one scale for all`,
+  }[header.scale];
   tell(view);
+}
+
+export default function ({ data, parentElement }) {
+  if (!data) return;
+  let view = views.get(parentElement);
+  if (!view) {
+    view = { root: parentElement.querySelector(".maps") }; views.set(parentElement, view);
+    view.observer = new ResizeObserver(() => view.header && draw(view));
+    view.observer.observe(view.root);
+  }
+  view.header = decode(data);
+  draw(view);
+  return () => setTimeout(() => { if (!view.root.isConnected) view.observer.disconnect(); }, 0);
 }

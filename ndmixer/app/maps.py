@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import streamlit as st
@@ -15,6 +16,8 @@ _component = st.components.v2.component(
     css=(_HERE / "maps.css").read_text("utf-8"),
     js=(_HERE / "maps.js").read_text("utf-8"),
 )
+
+Scale = Literal["shared", "own", "grey"]
 
 
 @dataclass(frozen=True)
@@ -37,28 +40,35 @@ def show_maps(
     rows: Sequence[str],
     *,
     key: str,
-    own_scales: bool = False,
+    scale: Scale = "shared",
     cell: int = 44,
+    wrap: bool = False,
+    marked: str = "",
     label: str = "Heat maps",
 ) -> None:
-    """Draws a grid of heat maps, colours symmetric around zero, the range printed.
+    """Draws a grid of heat maps, the range of their colours printed.
 
     Args:
         columns: What stands side by side.
         rows: A name for each row.
         key: Of the component; the same one keeps its place in the browser.
-        own_scales: Whether every column has a colour scale of its own; else all share one.
+        scale: `"shared"`: one for all, its colours symmetric around zero; `"own"`: such a one
+            for every column; `"grey"`: from 0, black, to 1, white.
         cell: Height of a map in CSS pixels; it shrinks where there is no room.
+        wrap: Whether the columns stand in two lines on a narrow screen.
+        marked: Title of the column that is chosen.
         label: Text alternative.
     """
     ranges = [_range(column.images) for column in columns]
-    if not own_scales and ranges:
+    if scale != "own" and ranges:
         ranges = [max(ranges)] * len(ranges)
     header = {
         "rows": list(rows),
         "cell": cell,
         "label": label,
-        "own": own_scales,
+        "scale": scale,
+        "wrap": wrap,
+        "marked": marked,
         "columns": [
             {"title": c.title, "note": c.note, "range": r, "shape": c.images.shape[1:]}
             for c, r in zip(columns, ranges, strict=True)
@@ -70,5 +80,5 @@ def show_maps(
 
 
 def _range(images: np.ndarray) -> float:
-    finite = np.abs(images[np.isfinite(images)])
-    return float(finite.max()) if finite.size else 0.0
+    """The largest magnitude; 0 where no number is finite."""
+    return float(np.max(np.abs(images), where=np.isfinite(images), initial=0.0))

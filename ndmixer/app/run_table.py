@@ -61,11 +61,7 @@ def _row(run: Run) -> dict[str, Any]:
         info = run.info
     except ValueError:
         return {"Name": run.name, "Status": "unreadable"}
-    try:
-        found = (run.folder / "metrics.jsonl").stat()
-        result = _result(str(run.folder), found.st_size, found.st_mtime_ns)
-    except FileNotFoundError:
-        result = {}
+    result = last_test(run)
     accuracy = result.get("val_accuracy")
     return {
         "Name": run.name,
@@ -77,6 +73,15 @@ def _row(run: Run) -> dict[str, Any]:
         "Test RMSE": result.get("val_rmse"),
         "Started": ago(datetime.fromisoformat(info["created"]).timestamp()),
     }
+
+
+def last_test(run: Run) -> dict[str, Any]:
+    """The event of the last test of a run; empty before the first."""
+    try:
+        found = (run.folder / "metrics.jsonl").stat()
+    except FileNotFoundError:
+        return {}
+    return _result(str(run.folder), found.st_size, found.st_mtime_ns)
 
 
 @st.cache_data(show_spinner=False, max_entries=4 * SHOWN)

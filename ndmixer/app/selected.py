@@ -1,10 +1,32 @@
-"""The run that all pages show: named in the address, else the one that trains."""
+"""What all views show: the run, the stage and the ghost, each named in the address."""
 
+from typing import Any
+
+import numpy as np
 import streamlit as st
 
-from ndmixer.app.live import Curves
+from ndmixer.accounting import accounting, last_block
+from ndmixer.app.live import Curves, score_text
+from ndmixer.app.run_table import last_test
 from ndmixer.app.words import ENDED
-from ndmixer.runs import Run, list_runs, open_run
+from ndmixer.runs import Run, list_runs, open_run, runs_folder
+from ndmixer.spec import ModelSpec
+
+MOST_GHOSTS = 50
+
+
+def address() -> dict[str, str]:
+    """The part of the address that is not in the controls."""
+    known = {name: _named(name) for name in ("run", "stage", "ghost")}
+    return {name: value for name, value in known.items() if value}
+
+
+def _named(name: str) -> str:
+    """What this session chose, at its begin what the address says."""
+    state = st.session_state
+    if name not in state:
+        state[name] = st.query_params.get(name, "")
+    return state[name] or ""
 
 
 def selected_run() -> Run | None:
@@ -27,10 +49,99 @@ def selected_run() -> Run | None:
         return None
 
 
-def curves_of(run: Run) -> Curves:
-    """What this session has read of the run, brought up to date."""
-    curves = st.session_state.get("curves")
+def curves_of(run: Run, slot: str = "curves") -> Curves:
+    """What this session has read of the run, brought up to date.
+
+    Args:
+        run: The run.
+        slot: Where it is kept; one run a slot.
+    """
+    curves = st.session_state.get(slot)
     if curves is None or curves.run.id != run.id:
-        curves = st.session_state.curves = Curves(run)
+        curves = st.session_state[slot] = Curves(run)
     curves.update()
     return curves
+
+
+def arrays_of(run: Run) -> tuple[dict[str, np.ndarray] | None, dict[str, np.ndarray] | None]:
+    """The probes and the class averages of the run, read again only when they are new."""
+    return _fresh(run, "live.npz", run.load_live), _fresh(run, "averages.npz", run.load_averages)
+
+
+def _fresh(run: Run, name: str, load: Any) -> Any:
+    try:
+        found = (run.folder / name).stat()
+    except OSError:
+        return None
+    version = (run.id, found.st_mtime_ns, found.st_ino)
+    kept = st.session_state.get(f"arrays-{name}")
+    if kept is None or kept[0] != version:
+        kept = st.session_state[f"arrays-{name}"] = version, load()
+    return kept[1]
+
+
+def chosen_stage(model: ModelSpec) -> str:
+    """The stage that all views show: the one chosen, if the model has it, else the last block."""
+    name = _named("stage")
+    names = {stage.name for stage in accounting(model).stages}
+    return name if name in names else last_block(model)
+
+
+def choose_stage(name: str) -> None:
+    """Remembers a stage that a person chose."""
+    st.session_state.stage = name
+
+
+def ghost_of(run: Run) -> Run | None:
+    """Draws the choice of a run to compare with; the one that is chosen."""
+    state = st.session_state
+    titles = _ghosts(run)
+    if not titles:
+        return None
+    now = _named("ghost")
+    state.ghost_choice = now if now in titles else None
+    st.selectbox(
+        "Compare with",
+        list(titles),
+        format_func=lambda name: titles.get(name, name),
+        key="ghost_choice",
+        placeholder="Compare with another run",
+        label_visibility="collapsed",
+        width=340,
+        on_change=_choose_ghost,
+    )
+    try:
+        return open_run(state.ghost_choice) if state.ghost_choice else None
+    except (KeyError, ValueError):  # deleted this very moment
+        return None
+
+
+def _choose_ghost() -> None:
+    st.session_state.ghost = name = st.session_state.ghost_choice or ""
+    if name:
+        st.query_params["ghost"] = name
+    else:
+        st.query_params.pop("ghost", None)
+
+
+def _ghosts(run: Run) -> dict[str, str]:
+    """Ids and titles of the runs of the same task; looked up again when there are others."""
+    version = (run.id, run.name, runs_folder().stat().st_mtime_ns, run.status() in ENDED)
+    kept = st.session_state.get("ghosts")
+    if kept is None or kept[0] != version:
+        task = run.model_spec.task
+        titles: dict[str, str] = {}
+        for other in list_runs():
+            if len(titles) == MOST_GHOSTS:
+                break
+            try:
+                same = other.id != run.id and other.model_spec.task == task
+            except ValueError:
+                continue
+            test = last_test(other) if same else {}
+            score = "accuracy" if task == "classifier" else "rmse"
+            if test:
+                name = other.name if len(other.name) < 48 else f"{other.name[:46]} …"
+                titles[other.id] = f"{name} · {score_text(test.get(f'val_{score}'), score)}"
+        kept = st.session_state["ghosts"] = version, titles
+    return kept[1]
