@@ -238,8 +238,7 @@ def centred_cosines(averages: ArrayLike) -> NDArray[np.float64]:
     Returns:
         Shape `(classes, classes)`, 1 on the diagonal; float64.
     """
-    flat = _flat(averages)
-    return _cosines(flat - flat.mean(axis=0))
+    return _cosines(_centred(_flat(averages)))
 
 
 def simplex_cosine(classes: int) -> float:
@@ -315,7 +314,7 @@ def _distances(
             flat = flat - flat.mean(axis=1, keepdims=True)
         distances = 1 - _cosines(flat)
     elif metric in ("rms", "euclidean", "mahalanobis"):
-        centred = flat - np.nanmean(flat, axis=0)
+        centred = _centred(flat)
         if metric != "mahalanobis":
             products = centred @ centred.T
         elif within is None:
@@ -331,6 +330,12 @@ def _distances(
     distances = (distances + distances.T) / 2
     np.fill_diagonal(distances, 0)
     return distances
+
+
+def _centred(flat: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows minus the mean of those rows that are numbers."""
+    present = flat[np.isfinite(flat).all(axis=1)]
+    return flat - (present.mean(axis=0) if len(present) else 0.0)
 
 
 def _cosines(flat: NDArray[np.float64]) -> NDArray[np.float64]:
