@@ -39,7 +39,8 @@ def made(spec: ModelSpec, seed: int) -> Run:
 def milliseconds(run: Run, *question: object) -> float:
     """Until the answer is there."""
     start = time.perf_counter()
-    while jobs.class_geometry(run, None, *question) is None:
+    answer = jobs.class_geometry(run, None, *question)
+    while answer() is None:
         time.sleep(0.002)
     return 1_000 * (time.perf_counter() - start)
 

@@ -236,8 +236,10 @@ def matrix(
                 selected={"marker": {"opacity": 0}},
                 unselected={"marker": {"opacity": 0}},
                 text=text,
-                textfont={"size": 11, "color": [ink[0] if s else ink[1] for s in strong]},
-                hovertemplate=f"{axes[0]} %{{y}}, {axes[1]} %{{x}}: %{{text}}<extra></extra>",
+                textfont={"size": 10, "color": [ink[0] if s else ink[1] for s in strong]},
+                customdata=[float(table[cell]) for cell in cells],
+                hovertemplate=f"{axes[0]} %{{y}}, {axes[1]} %{{x}}: "
+                f"%{{customdata:{',' if whole else '.4g'}}}<extra></extra>",
             ),
         ]
     )
@@ -247,7 +249,7 @@ def matrix(
         figure.add_shape(type="rect", **edges, line={"color": theme.text, "width": 2})
     for update, title in ((figure.update_yaxes, axes[0]), (figure.update_xaxes, axes[1])):
         update(title=title, type="category", showgrid=False, constrain="domain", ticks="")
-    figure.update_yaxes(autorange="reversed", scaleanchor="x")
+    figure.update_yaxes(autorange="reversed", scaleanchor="x", constraintoward="top")
     _dress(figure, theme, 460, top)
     figure.update_layout(coloraxis_showscale=False, margin={"l": 50, "b": 50, "t": 10})
     return figure
@@ -331,8 +333,8 @@ def _number(value: float) -> str:
 
 
 def _fixed(value: float, largest: float) -> str:
-    """As many decimals as give the largest of a table three digits or so; a dash for NaN."""
+    """As many decimals as give the largest of a table two digits; a dash for NaN."""
     if not isfinite(value):
         return "–"
-    decimals = 2 - max(-2, min(2, int(np.floor(log10(largest))))) if largest > 0 else 0
+    decimals = max(0, 1 - int(np.floor(log10(largest)))) if largest > 0 else 0
     return f"{value:.{decimals}f}"

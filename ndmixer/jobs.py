@@ -211,10 +211,12 @@ def class_geometry(
     count: int = 10_000,
     metric: Metric = "rms",
     pairs: bool = False,
-) -> dict[str, np.ndarray] | None:
+) -> Callable[[], dict[str, np.ndarray] | None]:
     """Where the classes lie in a model: averages, deviations, predictions, distances.
 
-    Computed by an inspecting worker, which never waits behind training; returns at once.
+    Computed by an inspecting worker, which never waits behind training; returns at once. The
+    question is about the weights that are there now: a run that trains writes others every
+    second, and who asked anew each time would never be answered.
 
     Args:
         run: A run that trains or has ended.
@@ -226,18 +228,18 @@ def class_geometry(
         pairs: Whether they are means over pairs of images, else between class averages.
 
     Returns:
-        What `ndmixer.inspection.class_summary` returns, and `labels` `(images,)`,
-        `distances` `(stages, classes, classes)`, `sample` (images of which single ones were
-        compared), `step` (-1 if the file does not say); None as long as it is not ready, so
-        ask again.
+        A function to be called until it returns something other than None: what
+        `ndmixer.inspection.class_summary` returns, and `labels` `(images,)`, `distances`
+        `(stages, classes, classes)`, `sample` (images of which single ones were compared),
+        `step` (-1 if the file does not say). It raises a ValueError if there is no such
+        stage or the data set is not there.
 
     Raises:
-        ValueError: the run has no such weights or stage, or its data set is not there.
+        ValueError: the run has no such weights.
     """
     written = run.weights_path(step).stat().st_mtime_ns
-    return _engine.call(
-        _class_geometry, str(run.folder), step, written, stage, part, count, metric, pairs
-    )
+    question = str(run.folder), step, written, stage, part, count, metric, pairs
+    return lambda: _engine.call(_class_geometry, *question)
 
 
 def pictures(dataset: str, part: Part, indices: Iterable[int]) -> np.ndarray | None:

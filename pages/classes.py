@@ -33,11 +33,8 @@ def page(place: Place, controls: st.delta_generator.DeltaGenerator) -> None:
         )
         pairs = st.toggle("Mean over pairs of images", key="pairs", persist_state="session")
         sort = st.toggle("Similar classes side by side", key="sort", persist_state="session")
-    found = answer(
-        lambda: jobs.class_geometry(
-            place.run, place.step, place.stage, place.part, place.count, metric, pairs
-        )
-    )
+    images = place.part, place.count
+    found = answer(jobs.class_geometry(place.run, place.step, place.stage, *images, metric, pairs))
     if found is None:
         return
     averages, stage = found["averages"], place.stage.replace("_", " ")
@@ -67,10 +64,11 @@ def page(place: Place, controls: st.delta_generator.DeltaGenerator) -> None:
     confusion = None
     if "predictions" in found:
         confusion = confusion_matrix(found["labels"], found["predictions"], len(names))
-    st.markdown("**Two classes**")
+    matrices = st.container()
+    st.markdown("**Two classes beside one another**")
     pair = choose_pair(names, likely_pair(distances, confusion))
     framed = (names[pair[0]], names[pair[1]])
-    left, right = st.columns(2, gap="medium")
+    left, right = matrices.columns(2, gap="medium")
     with left:
         st.markdown("**Distances**")
         text = (

@@ -16,27 +16,38 @@ def class_numbers(place: Place, found: dict[str, np.ndarray]) -> None:
     """
     at = list(found["stages"]).index(place.stage)
     cosines = found["cosines"][~np.eye(len(found["cosines"]), dtype=bool)]
+    cosines = cosines[np.isfinite(cosines)]  # a class may have no image
+    simplex = simplex_cosine(len(found["counts"]))
     numbers = {
-        "Between over within": (
-            f"{found['scatter'][at]:.3g}",
+        "Between / within": (
+            _number(found["scatter"][at], ".3g"),
             "Variance between the class averages over the variance of the images around them. "
             "Larger is further apart.",
         ),
-        "Nearest average is right": (
-            f"{found['nearest'][at]:.1%}".replace("%", " %"),
-            "Averages of the first half of the images; how many of the second half lie nearest "
-            "to their own.",
+        "Nearest is right": (
+            _percent(found["nearest"][at]),
+            "Averages are taken of the first half of these images; so many of the second half "
+            "lie nearest to the average of their own class.",
         ),
-        "Mean cosine of averages": (
-            f"{cosines.mean():+.3f} ± {cosines.std():.3f}",
-            "Seen from the centre of all averages. Classes as far apart as can be, a regular "
-            f"simplex, have {simplex_cosine(len(found['counts'])):.3f} ± 0.",
+        "Off a simplex": (
+            _number(np.abs(cosines - simplex).mean() if len(cosines) else np.nan, ".3f"),
+            "Classes that are as far apart as can be make a regular simplex: seen from their "
+            f"centre, any two averages have the cosine {simplex:.3f}. This is by how much the "
+            "cosines differ from that, in the mean.",
         ),
     }
     if "predictions" in found:
         right = np.mean(found["predictions"] == found["labels"])
-        text = "Share of these images whose class the model names."
-        numbers = {"Model is right": (f"{right:.2%}".replace("%", " %"), text), **numbers}
+        help = "Share of these images whose class the model names: its accuracy."
+        numbers = {"Model is right": (_percent(right), help), **numbers}
     with st.container(horizontal=True, key="numbers"):
         for label, (value, help) in numbers.items():
-            st.metric(label, value, help=help, width=210)
+            st.metric(label, value, help=help, width=165)
+
+
+def _number(value: float, form: str) -> str:
+    return format(value, form) if np.isfinite(value) else "–"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f} %"

@@ -7,7 +7,7 @@ from ndmixer import jobs
 from ndmixer.app.explorer import Place, answer, draw, theme
 from ndmixer.figures import as_image, layer_curves, layout_note, map_grid
 
-SHOWN = 12  # confused images of each kind
+SHOWN = 10  # confused images of each kind
 PIXELS = 64  # height of one on the page
 
 
