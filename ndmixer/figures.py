@@ -150,7 +150,7 @@ def map_grid(tensors: ArrayLike, titles: Sequence[str], theme: Theme = LIGHT) ->
             scaleanchor=f"x{index + 1 if index else ''}" if square else None,
             **place,
         )
-    figure.update_annotations(font={"size": 12, "color": theme.text})
+    figure.update_annotations(font={"size": 11, "color": theme.text})
     _dress(figure, theme, 40 + rows * (190 if len(images) > 1 else 260), top)
     bar = figure.layout.coloraxis.colorbar
     bar.update(
@@ -181,7 +181,7 @@ def class_average_maps(
     spread = np.asarray(deviations, np.float64).reshape(len(names), -1)
     sigmas = np.sqrt(np.mean(spread**2, axis=1))
     titles = [
-        f"{name} · σ {_number(sigma)}" if isfinite(sigma) else f"{name} · no image"
+        f"{name}{_beside(name)}" + (f"σ {sigma:.2g}" if isfinite(sigma) else "no image")
         for name, sigma in zip(names, sigmas, strict=True)
     ]
     return map_grid(averages, titles, theme)
@@ -327,14 +327,20 @@ def _range(values: NDArray[Any]) -> float:
     return float(finite.max()) if finite.size else 0.0
 
 
+def _beside(name: str) -> str:
+    """What stands between a name and its number: a long name has a line of its own."""
+    return "<br>" if len(name) > 3 else " · "
+
+
 def _number(value: float) -> str:
     """Three digits."""
     return f"{value:.2e}" if value and not 0.001 <= abs(value) < 10_000 else f"{value:.3g}"
 
 
 def _fixed(value: float, largest: float) -> str:
-    """As many decimals as give the largest of a table two digits; a dash for NaN."""
+    """As many decimals as give the largest of a table two or three digits; a dash for NaN."""
     if not isfinite(value):
         return "–"
-    decimals = max(0, 1 - int(np.floor(log10(largest)))) if largest > 0 else 0
+    power = int(np.floor(log10(largest))) if largest > 0 else 2
+    decimals = max(0, 2 - power if power >= 0 else 1 - power)
     return f"{value:.{decimals}f}"

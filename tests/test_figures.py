@@ -91,9 +91,9 @@ def test_class_averages_share_one_scale_around_zero_and_say_their_deviation():
     averages[1, 2, 3] = -2.5
     averages[2] = np.nan
     deviations = np.array([0.5, 3.0, np.nan])[:, None, None] * np.ones((3, 4, 5))
-    figure = class_average_maps(averages, deviations, ["a", "b", "c"], DARK)
+    figure = class_average_maps(averages, deviations, ["a", "b", "long"], DARK)
     titles = [note.text for note in figure.layout.annotations]
-    assert titles == ["a · σ 0.5", "b · σ 3", "c · no image"]
+    assert titles == ["a · σ 0.5", "b · σ 3", "long<br>no image"]
     scale = figure.layout.coloraxis
     assert (scale.cmin, scale.cmax) == (-2.5, 2.5)
     assert list(scale.colorbar.ticktext) == ["−2.5", "0", "+2.5"]
@@ -113,7 +113,7 @@ def test_a_matrix_shows_each_number_in_its_row_and_column_and_frames_the_pair():
     cells = figure.data[1]
     text = {(r, c): t for r, c, t in zip(cells.y, cells.x, cells.text, strict=True)}
     assert [text[k] for k in (("x", "y"), ("x", "z"), ("y", "z"), ("z", "x"))] == [
-        *("0", "–", "12", "1")
+        *("0.2", "–", "12.0", "1.0")
     ]
     frames = {(shape.x0 + 0.5, shape.y0 + 0.5) for shape in figure.layout.shapes}
     assert frames == {(2, 0), (0, 2)}

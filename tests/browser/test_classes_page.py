@@ -12,6 +12,8 @@ TINY = "/?in_shape=28x28&repr_shape=4x4&out_shape=4x4&epochs=1&train_images=2000
 
 
 def choose(page: Page, label: str, option: str) -> None:
+    idle = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
+    expect(idle).to_be_visible(timeout=SLOW)  # an open list closes when the page is drawn
     page.get_by_role("combobox", name=label, exact=True).fill(option)  # the list is long
     page.get_by_role("option", name=option, exact=True).click()
 
@@ -27,6 +29,7 @@ def click_cell(page: Page, chart: str, row: int, column: int) -> None:
 def test_the_classes_of_a_run_that_was_just_trained_are_looked_at(app, open_page):
     page = open_page(TINY)
     page.get_by_role("button", name=re.compile("Train$")).click(timeout=SLOW)
+    expect(page.get_by_text(re.compile("^(running|finished)$"))).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("finished")).to_be_visible(timeout=SLOW)
     page.get_by_role("link", name="Classes").click()
     expect(page.locator(".st-key-layers .js-plotly-plot")).to_be_visible(timeout=SLOW)
@@ -46,11 +49,11 @@ def test_the_classes_of_a_run_that_was_just_trained_are_looked_at(app, open_page
         ).to_be_visible()
 
     choose(page, "Stage", "logits")
+    expect(page.get_by_text("At logits, with the weights after step 32")).to_be_visible()
     choose(page, "Weights", "after step 0")
-    choose(page, "Distance", "Mahalanobis distance")
-    page.get_by_text("Similar classes side by side").click()
     told = page.get_by_text("At logits, with the weights after step 0, over 10,000 test images.")
     expect(told).to_be_visible(timeout=SLOW)
+    choose(page, "Distance", "Mahalanobis distance")
     expect(page.get_by_text("judged by the first 1,000 images")).to_be_visible(timeout=SLOW)
     with page.expect_download(timeout=SLOW) as download:
         page.locator(".st-key-distances-data button").click()
