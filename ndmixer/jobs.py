@@ -29,16 +29,18 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import lru_cache
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ndmixer import runs
 from ndmixer.accounting import accounting
+from ndmixer.geometry import Metric
 from ndmixer.runs import Event, Run, Status
 from ndmixer.spec import ModelSpec, TrainSpec
 
@@ -46,7 +48,10 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
     from ndmixer.datasets import Dataset
+    from ndmixer.inspection import ClassPass
     from ndmixer.training import Trainer
+
+Part = Literal["test", "train"]
 
 ATTEMPTS = 5  # how often a run is handed to workers that die before they begin it
 RETRY_SECONDS = 0.5  # before it is handed to the next
@@ -64,6 +69,7 @@ GEOMETRY_NUMBERS = 25_000_000  # of all stages at once; bounds the memory
 ROLES = ("train", "inspect")
 ROLE_UNITS = 1_000_000
 ANSWERS = 16  # of the inspecting worker, kept for the next time
+PASSES = 2  # of many images, whose statistics it keeps
 
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2", "DASK_LOGGING__DISTRIBUTED": "warning"}
 SUDDEN_END = "ignore:resource_tracker:UserWarning"  # of multiprocessing, after os._exit
@@ -200,6 +206,57 @@ def keras_file(run: Run) -> bytes | None:
     """
     written = run.weights_path().stat().st_mtime_ns
     return _engine.call(_keras_file, str(run.folder), str(written))
+
+
+def class_geometry(
+    run: Run,
+    step: int | None,
+    stage: str,
+    part: Part = "test",
+    count: int = 10_000,
+    metric: Metric = "rms",
+    pairs: bool = False,
+) -> Callable[[], dict[str, np.ndarray] | None]:
+    """Where the classes lie in a model: averages, deviations, predictions, distances.
+
+    Computed by an inspecting worker, which never waits behind training; returns at once. The
+    question is about the weights that are there now: a run that trains writes others every
+    second, and who asked anew each time would never be answered.
+
+    Args:
+        run: A run that trains or has ended.
+        step: One of `run.snapshots()`; None is its last weights.
+        stage: One of `ndmixer.stages(run.model_spec)`.
+        part: Images of the test or of the training set, of which the run has seen some.
+        count: How many, the first ones; all if there are not so many.
+        metric: Of the distances, one of `ndmixer.geometry.METRICS`.
+        pairs: Whether they are means over pairs of images, else between class averages.
+
+    Returns:
+        A function to be called until it returns something other than None: what
+        `ndmixer.inspection.class_summary` returns, and `labels` `(images,)`, `distances`
+        `(stages, classes, classes)`, `sample` (images of which single ones were compared),
+        `step` (-1 if the file does not say). It raises a ValueError if there is no such
+        stage or the data set is not there.
+
+    Raises:
+        ValueError: the run has no such weights.
+    """
+    written = run.weights_path(step).stat().st_mtime_ns
+    question = str(run.folder), step, written, stage, part, count, metric, pairs
+    return lambda: _engine.call(_class_geometry, *question)
+
+
+def pictures(dataset: str, part: Part, indices: Iterable[int]) -> np.ndarray | None:
+    """Some images of a data set, so that the caller need not load it; returns at once.
+
+    Returns:
+        Shape `(images, *sample_shape)`, float32; None as long as it is not ready.
+
+    Raises:
+        ValueError: there is no such data set.
+    """
+    return _engine.call(_pictures, dataset, part, *map(int, indices))
 
 
 def start_engine() -> None:
@@ -445,6 +502,76 @@ def _keras_file(run_folder: str, _written: str) -> bytes:
         return path.read_bytes()
 
 
+def _class_geometry(
+    folder: str,
+    step: int | None,
+    written: int,
+    stage: str,
+    part: Part,
+    count: int,
+    metric: Metric,
+    pairs: bool,
+) -> dict[str, np.ndarray]:
+    """The task behind `class_geometry`."""
+    from ndmixer.accounting import stages
+    from ndmixer.inspection import class_distances, class_summary, looked_at
+
+    spec = Run(Path(folder)).model_spec
+    if stage not in stages(spec):
+        raise ValueError(
+            f"the stages of this model are {', '.join(stages(spec))}. Received: stage={stage!r}"
+        )
+    # All main stages share one pass, so that going from one to the other costs nothing.
+    inner = "" if looked_at(spec, "") == looked_at(spec, stage) else stage
+    weights, found, passed = _class_pass(folder, step, written, inner, part, count)
+    images, labels = _images(Run(Path(folder)).train_spec.dataset, part, count)
+    distances, sample = class_distances(spec, weights, images, labels, passed, metric, pairs)
+    return {
+        **class_summary(passed, stage),
+        "labels": labels,
+        "distances": distances,
+        "sample": np.array(sample),
+        "step": np.array(-1 if found is None else found),
+    }
+
+
+@lru_cache(maxsize=PASSES)
+def _class_pass(
+    folder: str, step: int | None, _written: int, inner: str, part: Part, count: int
+) -> tuple[dict[str, np.ndarray], int | None, "ClassPass"]:
+    """Weights, their step and the pass: kept for another stage or metric of the same ones."""
+    _import_tensorflow()
+    from ndmixer.datasets import load_dataset
+    from ndmixer.inspection import class_pass
+
+    run = Run(Path(folder))
+    spec, name = run.model_spec, run.train_spec.dataset
+    if step is None:
+        weights, found = run.load_last_weights()
+    else:
+        weights, found = run.load_weights(step), step
+    images, labels = _images(name, part, count)
+    classes = load_dataset(name).num_classes
+    stage = inner or "input"
+    return weights, found, class_pass(spec, weights, images, labels, classes, stage)
+
+
+def _images(dataset: str, part: Part, count: int) -> tuple[np.ndarray, np.ndarray]:
+    from ndmixer.datasets import load_dataset
+
+    data = load_dataset(dataset)
+    x, y = (data.x_test, data.y_test) if part == "test" else (data.x_train, data.y_train)
+    return x[:count], y[:count]
+
+
+def _pictures(dataset: str, part: Part, *indices: int) -> np.ndarray:
+    """The task behind `pictures`."""
+    from ndmixer.datasets import load_dataset
+
+    data = load_dataset(dataset)
+    return (data.x_test if part == "test" else data.x_train)[list(indices)]
+
+
 def _probes(
     spec: ModelSpec, weights: dict[str, np.ndarray], data: "Dataset"
 ) -> dict[str, np.ndarray]:
@@ -575,7 +702,7 @@ class _Engine:
             if run is not None and not self._closed:
                 _fail(run, f"the engine did not start: {error}", traceback.format_exc())
 
-    def call(self, task: Callable[..., Any], *arguments: str) -> Any:
+    def call(self, task: Callable[..., Any], *arguments: str | int | None) -> Any:
         """Result of a task of the inspecting worker, None while it is not ready."""
         client = self._client()
         if client is None:

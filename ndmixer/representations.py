@@ -1,18 +1,21 @@
 """What a model makes of images, stage by stage."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from math import prod
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
-from ndmixer.accounting import stages
+from ndmixer.accounting import accounting, stages
 from ndmixer.datasets import Dataset
 from ndmixer.models import forward
 from ndmixer.spec import ModelSpec
 
 BATCH = 500  # images at once; bounds the memory
+LARGEST_BATCH = 2_000
+LARGEST_TENSOR = 8 * 2**20  # bytes; larger ones fall out of the cache and take longer
 
 
 def representations(
@@ -36,8 +39,72 @@ def representations(
     Raises:
         ValueError: there is no such stage, or an image has another size.
     """
+    pixels = _checked(spec, images, wanted)
+    named = {name: tf.constant(value, tf.float32) for name, value in weights.items()}
+    parts: dict[str, list[NDArray[np.float32]]] = {}
+    for start in range(0, len(pixels), BATCH):
+        batch = pixels[start : start + BATCH].T.reshape(*spec.in_shape, -1)
+        for name, value in _all_stages(spec)(named, tf.constant(batch)).items():
+            if wanted is None or name in wanted:
+                parts.setdefault(name, []).append(np.moveaxis(value.numpy(), -1, 0))
+    return {name: np.concatenate(values) for name, values in parts.items()}
+
+
+def in_batches(
+    spec: ModelSpec,
+    weights: Mapping[str, ArrayLike],
+    images: ArrayLike,
+    wanted: tuple[str, ...],
+) -> Iterator[tuple[slice, str, NDArray[np.float32]]]:
+    """The representation of many images, one batch and one stage at a time.
+
+    For what needs no more than one batch at once, in memory that does not grow with the
+    images. Nothing is traced, which for a model seen for the first time takes longer than
+    ten thousand images.
+
+    Args:
+        spec: The architecture.
+        weights: Its weights by the names of `accounting(spec).weights`.
+        images: Shape `(images, ...)`; each image any reshape of `spec.in_shape`.
+        wanted: Names of the stages wanted, out of `ndmixer.stages(spec)`.
+
+    Yields:
+        Which images, the name of the stage, and their representation there, shape
+        `(batch, *stage.shape)`: batch by batch, in each the stages in order.
+
+    Raises:
+        ValueError: there is no such stage, or an image has another size.
+    """
+    pixels = _checked(spec, images, wanted)
+    named = {name: tf.constant(value, tf.float32) for name, value in weights.items()}
+    last = [name for name in stages(spec) if name in wanted][-1]
+    size = batch_size(spec)
+    for start in range(0, len(pixels), size):
+        part = slice(start, min(start + size, len(pixels)))
+        batch = pixels[part].T.reshape(*spec.in_shape, -1)
+        for name, value in forward(spec, named, tf.constant(batch)):
+            if name in wanted:
+                yield part, name, np.moveaxis(value.numpy(), -1, 0)
+            if name == last:
+                break
+
+
+def batch_size(spec: ModelSpec) -> int:
+    """Images at once in `in_batches`: as many as keep every tensor on the way small."""
+    shapes = [
+        spec.in_shape,
+        *(linear.shape for s in accounting(spec).stages for linear in s.linears),
+    ]
+    largest = 4 * max(map(prod, shapes))
+    return max(1, min(LARGEST_BATCH, LARGEST_TENSOR // largest))
+
+
+def _checked(
+    spec: ModelSpec, images: ArrayLike, wanted: tuple[str, ...] | None
+) -> NDArray[np.float32]:
+    """The images as rows of pixels."""
     pixels = np.asarray(images, np.float32).reshape(len(np.asarray(images)), -1)
-    size = int(np.prod(spec.in_shape))
+    size = prod(spec.in_shape)
     if pixels.shape[1] != size:
         raise ValueError(
             f"an image must hold {size:,} numbers, the size of in_shape {spec.in_shape}. "
@@ -48,14 +115,7 @@ def representations(
         raise ValueError(
             f"the stages of this model are {', '.join(stages(spec))}. Received: {sorted(missing)}"
         )
-    named = {name: tf.constant(value, tf.float32) for name, value in weights.items()}
-    parts: dict[str, list[NDArray[np.float32]]] = {}
-    for start in range(0, len(pixels), BATCH):
-        batch = pixels[start : start + BATCH].T.reshape(*spec.in_shape, -1)
-        for name, value in _all_stages(spec)(named, tf.constant(batch)).items():
-            if wanted is None or name in wanted:
-                parts.setdefault(name, []).append(np.moveaxis(value.numpy(), -1, 0))
-    return {name: np.concatenate(values) for name, values in parts.items()}
+    return pixels
 
 
 @lru_cache(maxsize=8)

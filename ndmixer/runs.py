@@ -25,7 +25,7 @@ from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import psutil
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
 import ndmixer
@@ -291,13 +291,23 @@ class Run:
         names = (path.stem for path in (self.folder / "snapshots").glob("*.safetensors"))
         return sorted(int(name) for name in names if name.isdecimal())
 
-    def weights_path(self) -> Path:
+    def weights_path(self, step: int | None = None) -> Path:
         """The file of the last weights, in a run that was interrupted its last snapshot.
 
+        Args:
+            step: One of `snapshots()`, for the file of that one.
+
         Raises:
-            ValueError: there are none yet.
+            ValueError: there are none, or not yet.
         """
         path, steps = self.folder / "weights.safetensors", self.snapshots()
+        if step in steps:
+            return self._snapshot_path(step)
+        if step is not None:
+            raise ValueError(
+                f"choose one of the snapshots {', '.join(map(str, steps)) or '(none)'}. "
+                f"Received: step={step}, run={self.id}"
+            )
         if path.exists():
             return path
         if not steps:
@@ -327,6 +337,26 @@ class Run:
                 "these weights are missing or damaged; choose one of the snapshots "
                 f"{', '.join(map(str, steps)) or '(none)'}. Received: {path}: {error}"
             ) from error
+
+    def load_last_weights(self) -> tuple[dict[str, np.ndarray], int | None]:
+        """The last weights by name, and after how many optimizer steps they were taken.
+
+        Both from one file, which may be replaced meanwhile; None if it does not say.
+
+        Raises:
+            ValueError: there are none yet, or the file is damaged.
+        """
+        path = self.weights_path()
+        try:
+            with safe_open(path, framework="numpy") as file:
+                step = (file.metadata() or {}).get("step", "")
+                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError) as error:
+            raise ValueError(
+                "these weights are missing or damaged; choose a snapshot. "
+                f"Received: {path}: {error}"
+            ) from error
+        return weights, int(step) if step.isdecimal() else None
 
     def save_live(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Replaces `live.npz`, the probes' latest representations."""

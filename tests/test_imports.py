@@ -17,6 +17,7 @@ LINES = (
     ("ndmixer.app",),
     ("ndmixer.jobs",),
     ("ndmixer.training",),
+    ("ndmixer.inspection",),
     ("ndmixer.representations",),
     ("ndmixer.models",),
     ("ndmixer.layers",),
@@ -31,7 +32,7 @@ LINES = (
     ("ndmixer.spec",),
     ("ndmixer.equation",),
 )
-LOWEST_WITH_TENSORFLOW = 7
+LOWEST_WITH_TENSORFLOW = 8
 LAZY_KERAS = {"ndmixer.datasets.keras_cached"}  # downloads through Keras, in a function
 TENSORFLOW = {"tensorflow", "keras"}
 

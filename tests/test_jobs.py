@@ -14,7 +14,8 @@ import numpy as np
 import psutil
 import pytest
 
-from ndmixer import ModelSpec, TrainSpec, accounting, jobs, runs
+from ndmixer import ModelSpec, TrainSpec, accounting, jobs, load_dataset, runs
+from ndmixer.geometry import distance_matrix
 from ndmixer.runs import Run
 
 TINY = ModelSpec(repr_shape=(4, 4), depth=1)
@@ -97,6 +98,45 @@ def test_run_trains_to_its_end_once(submit):
         jobs.train_run(run)
     jobs._train_run(str(run.folder))  # a task that is told to do it again
     assert run.metrics() == events
+
+
+def test_classes_are_looked_at_while_another_run_trains(submit):
+    done, busy = submit(SHORT), submit()
+    wait_for(done, "finished")
+    wait(lambda: trains(busy, 0))
+
+    def ask(run: Run, step: int | None, stage: str, *more) -> dict[str, np.ndarray]:
+        answer = jobs.class_geometry(run, step, stage, *more)
+        wait(lambda: answer() is not None)
+        return answer()
+
+    found = ask(done, None, "block_0")
+    assert found["step"] == done.last_event()["step"]
+    assert found["averages"].shape == found["deviations"].shape == (10, 4, 4)
+    assert found["counts"].sum() == len(found["labels"]) == 10_000
+    # The training measured its accuracy on the same images, by another program.
+    measured = [e["val_accuracy"] for e in done.metrics() if "val_accuracy" in e][-1]
+    assert np.mean(found["predictions"] == found["labels"]) == pytest.approx(measured, abs=1e-4)
+    np.testing.assert_array_equal(
+        found["distances"][list(found["stages"]).index("block_0")],
+        distance_matrix(found["averages"]),
+    )
+    first = ask(done, 0, "block_0/axis_1", "train", 500, "mahalanobis", True)
+    assert (first["step"], first["sample"], len(first["labels"])) == (0, 500, 500)
+    assert "block_0/axis_1" in first["stages"]
+    assert ask(busy, None, "embed")["step"] >= 0
+    assert busy.status() == "running"
+
+    wait(lambda: jobs.pictures("mnist", "test", [3, 1]) is not None)
+    images = jobs.pictures("mnist", "test", [3, 1])
+    np.testing.assert_array_equal(images, load_dataset("mnist").x_test[[3, 1]])
+
+    with pytest.raises(ValueError, match="choose one of the snapshots 0, "):
+        jobs.class_geometry(done, 5, "embed")
+    with pytest.raises(ValueError, match="the stages of this model are input, embed"):
+        ask(done, None, "block_7")
+    with pytest.raises(ValueError, match="the run has no weights"):
+        jobs.class_geometry(runs.create(TINY, SHORT), None, "embed")
 
 
 def test_stop_takes_effect_within_300_ms_and_at_once_in_the_queue(submit):

@@ -4,8 +4,15 @@ import keras
 import numpy as np
 import pytest
 
-from ndmixer import ModelSpec, build_model, load_dataset, stages
-from ndmixer.representations import BATCH, probe_images, representations
+from ndmixer import PRESETS, ModelSpec, accounting, build_model, load_dataset, stages
+from ndmixer.representations import (
+    BATCH,
+    LARGEST_TENSOR,
+    batch_size,
+    in_batches,
+    probe_images,
+    representations,
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +37,27 @@ def test_every_stage_is_what_the_keras_model_computes(case, count):
         np.testing.assert_allclose(found[name], expected, rtol=1e-4, atol=1e-5)
 
 
+def test_batches_one_after_the_other_are_the_whole(case, monkeypatch):
+    spec, _, weights = case
+    images = np.random.default_rng(2).random((23, 12), np.float32)
+    expected = representations(spec, weights, images)
+    monkeypatch.setattr("ndmixer.representations.LARGEST_BATCH", 10)
+    wanted = ("input", "block_0/axis_1", "block_1")
+    seen = []
+    for part, name, values in in_batches(spec, weights, images, wanted):
+        seen.append((part.start, name))
+        np.testing.assert_allclose(values, expected[name][part], rtol=1e-5, atol=1e-6)
+    assert seen == [(start, name) for start in (0, 10, 20) for name in wanted]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_batch_is_as_small_as_keeps_every_tensor_small(name):
+    spec = PRESETS[name].model
+    sizes = [np.prod(li.shape) for s in accounting(spec).stages for li in s.linears]
+    assert 1 <= batch_size(spec) <= 2_000
+    assert batch_size(spec) * 4 * max(sizes) <= LARGEST_TENSOR
+
+
 def test_only_the_wanted_stages_come_back(case):
     spec, _, weights = case
     assert list(representations(spec, weights, np.zeros((2, 3, 4)), ("block_1",))) == ["block_1"]
@@ -46,6 +74,8 @@ def test_what_does_not_fit_is_refused(case, images, wanted, message):
     spec, _, weights = case
     with pytest.raises(ValueError, match=message):
         representations(spec, weights, images, wanted)
+    with pytest.raises(ValueError, match=message):
+        next(in_batches(spec, weights, images, wanted or ("input",)))
 
 
 def test_the_probes_are_the_first_test_image_of_each_class():

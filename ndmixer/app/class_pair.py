@@ -1,0 +1,128 @@
+"""Two classes beside one another: their difference, their distance, what is confused."""
+
+import numpy as np
+import streamlit as st
+
+from ndmixer import jobs
+from ndmixer.app.explorer import Place, answer, draw, theme
+from ndmixer.figures import as_image, layer_curves, layout_note, map_grid
+
+SHOWN = 10  # confused images of each kind
+PIXELS = 64  # height of one on the page
+
+
+def choose_pair(names: list[str], first: tuple[int, int]) -> tuple[int, int]:
+    """Two classes, chosen here or by a click on a cell.
+
+    Args:
+        names: One a class.
+        first: The pair before anyone has chosen one.
+
+    Returns:
+        Two different class numbers.
+    """
+    state = st.session_state
+    for key, value in zip(("class_a", "class_b"), first, strict=True):
+        if state.get(key) not in names:
+            state[key] = names[value]
+    if state.class_a == state.class_b:
+        state.class_b = next(name for name in names if name != state.class_a)
+    with st.container(horizontal=True):
+        a = st.selectbox("Class", names, key="class_a", persist_state="session", width=160)
+        others = [name for name in names if name != a]
+        b = st.selectbox("and class", others, key="class_b", persist_state="session", width=160)
+    return names.index(a), names.index(b or others[0])
+
+
+def likely_pair(distances: np.ndarray, confusion: np.ndarray | None) -> tuple[int, int]:
+    """The two classes that are confused most often; without mistakes, those that lie closest."""
+    table = -np.where(np.isfinite(distances), distances, np.inf)
+    if confusion is not None and confusion.sum() > np.trace(confusion):
+        table = (confusion + confusion.T).astype(float)
+    table[np.eye(len(table), dtype=bool)] = -np.inf
+    a, b = np.unravel_index(table.argmax(), table.shape)
+    return int(a), int(b)
+
+
+def take_click(chart: str) -> None:
+    """Takes the pair of the cell that was clicked in a figure of this key."""
+    points = st.session_state[chart].selection.points
+    if points and points[0]["x"] != points[0]["y"]:
+        st.session_state.class_a, st.session_state.class_b = points[0]["y"], points[0]["x"]
+
+
+def show_pair(
+    place: Place, found: dict[str, np.ndarray], names: list[str], pair: tuple[int, int], unit: str
+) -> None:
+    """Draws what differs between two classes.
+
+    Args:
+        place: Where one looks.
+        found: The answer of `jobs.class_geometry`.
+        names: One a class.
+        pair: Two class numbers.
+        unit: What the distances are.
+    """
+    a, b = pair
+    left, right = st.columns([1, 1.6], gap="medium")
+    with left:
+        st.markdown(f"**{names[a]} minus {names[b]}**")
+        difference = found["averages"][a] - found["averages"][b]
+        shown = map_grid(difference[None], [f"{names[a]} − {names[b]}"], theme())
+        text = (
+            f"The average of {names[a]} minus that of {names[b]}: orange where {names[a]} is "
+            "larger, blue where it is smaller. Look for the few places that tell them apart. "
+            f"{layout_note(difference.shape)}"
+        )
+        draw(shown, "difference", text, {"difference": difference})
+    with right:
+        st.markdown("**Their distance through the layers**")
+        table, names_of_stages = found["distances"], list(found["stages"])
+        others = np.array([_mean_off_diagonal(values) for values in table])
+        curves = {f"{names[a]} and {names[b]}": table[:, a, b], "mean of all pairs": others}
+        text = (
+            "Distance of the two classes at every stage, beside the mean of all pairs. Look for "
+            "the layer that pulls them apart; a pair that stays below the mean is hard to tell."
+        )
+        shown = layer_curves(names_of_stages, curves, theme(), unit=unit, at=place.stage)
+        draw(shown, "layers", text, {"stages": found["stages"], "distances": table})
+    _confused(place, found, names, pair)
+
+
+def _confused(
+    place: Place, found: dict[str, np.ndarray], names: list[str], pair: tuple[int, int]
+) -> None:
+    st.markdown("**The images confused between them**")
+    if "predictions" not in found:
+        st.caption("An autoencoder names no class, so it confuses none.")
+        return
+    labels, predictions = found["labels"], found["predictions"]
+    for a, b in (pair, pair[::-1]):
+        mistaken = np.flatnonzero((labels == a) & (predictions == b))
+        total = int(np.count_nonzero(labels == a))
+        what = f"{len(mistaken):,} of {total:,} images of {names[a]} are taken for {names[b]}"
+        st.caption(what + (f"; the first {SHOWN}:" if len(mistaken) > SHOWN else ""))
+        if not len(mistaken):
+            continue
+        dataset, shown = place.run.train_spec.dataset, mistaken[:SHOWN]
+        images = answer(lambda: jobs.pictures(dataset, place.part, shown))  # noqa: B023
+        if images is not None:
+            with st.container(horizontal=True, gap="small"):
+                for index, image in zip(shown, images, strict=True):
+                    st.image(_picture(image), f"{index}", width=PIXELS)
+
+
+def _picture(image: np.ndarray) -> np.ndarray:
+    """Bytes, enlarged so that the browser does not blur them; in colour if it has three."""
+    colour = image.ndim == 3 and image.shape[-1] == 3
+    flat = image if colour else np.nan_to_num(as_image(image))
+    low, high = min(0.0, float(flat.min())), max(1.0, float(flat.max()))
+    scaled = (255 * (flat - low) / (high - low)).astype(np.uint8)
+    times = max(1, -(-2 * PIXELS // scaled.shape[0]))
+    return scaled.repeat(times, axis=0).repeat(times, axis=1)
+
+
+def _mean_off_diagonal(table: np.ndarray) -> float:
+    values = table[~np.eye(len(table), dtype=bool)]
+    values = values[np.isfinite(values)]
+    return float(values.mean()) if len(values) else float("nan")

@@ -1,0 +1,200 @@
+"""What the pages that look inside a model share: choosing, waiting for an answer, drawing."""
+
+import io
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import streamlit as st
+
+from ndmixer import jobs
+from ndmixer.accounting import last_block, stages
+from ndmixer.app.selected import selected_run
+from ndmixer.app.words import describe, plain
+from ndmixer.datasets import DatasetInfo, dataset_info
+from ndmixer.figures import DARK, LIGHT, Theme
+from ndmixer.runs import Run, list_runs
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+_Answer = TypeVar("_Answer")
+POLL_SECONDS, TOLD_SECONDS = 0.01, 0.3
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one looks: which model, where in it, with which images.
+
+    Attributes:
+        run: The run.
+        step: A snapshot; None is the last weights.
+        stage: Name of the stage.
+        part: Of the data set.
+        count: How many images, the first ones.
+        data: Its data set, not loaded.
+    """
+
+    run: Run
+    step: int | None
+    stage: str
+    part: jobs.Part
+    count: int
+    data: DatasetInfo
+
+
+def choose_run() -> Run | None:
+    """The run of all pages, or another one that is chosen here; None says why on the page."""
+    ids = {run.id: run for run in list_runs() if run.status() != "unreadable"}
+    if not ids:
+        st.info("No run yet. Press Train on the first page; then its model can be looked into.")
+        return None
+    run = selected_run()
+    chosen = run.id if run and run.id in ids else next(iter(ids))
+    # Without a key of its own the box follows the run of the other pages.
+    chosen = st.selectbox("Run", ids, list(ids).index(chosen), format_func=lambda i: ids[i].name)
+    st.session_state.run = st.query_params["run"] = chosen
+    run = ids[chosen]
+    status = run.status()
+    st.markdown(describe(run, status))
+    try:
+        run.weights_path()
+    except ValueError:
+        st.info(
+            f"This run has no weights yet: it is {status}. Its first weights are written before "
+            "its first step; if it will never take one, choose another run."
+        )
+        return None
+    return run
+
+
+def choose_place(run: Run) -> Place | None:
+    """Snapshot, stage and images; None says why on the page."""
+    spec, train = run.model_spec, run.train_spec
+    try:
+        data = dataset_info(train.dataset)
+    except ValueError as error:
+        st.info(plain(str(error)))
+        return None
+    names = stages(spec)
+    step = st.selectbox(
+        "Weights",
+        [None, *reversed(run.snapshots())],
+        format_func=lambda s: "the last ones" if s is None else f"after step {s:,}",
+        key=f"step-{run.id}",
+        persist_state="session",
+    )
+    stage = st.selectbox(
+        "Stage",
+        names,
+        names.index(last_block(spec)),
+        format_func=lambda name: name.replace("_", " "),
+        key=f"stage-{hash(names)}",
+        persist_state="session",
+    )
+    seen = train.train_images or data.train_images
+    samples: list[tuple[jobs.Part, int]] = [("test", data.test_images)]
+    samples += [("train", count) for count in sorted({min(seen, 10_000), seen})]
+    part, count = st.selectbox(
+        "Images",
+        samples,
+        format_func=lambda s: (
+            f"all {s[1]:,} test images"
+            if s[0] == "test"
+            else f"{'all' if s[1] == seen else 'first'} {s[1]:,} training images"
+        ),
+        key=f"images-{hash(tuple(samples))}",
+        persist_state="session",
+    )
+    return Place(run, step, stage, part, count, data)
+
+
+def answer(ask: Callable[[], _Answer | None]) -> _Answer | None:
+    """Waits for the inspecting worker; None says on the page why there is no answer.
+
+    Args:
+        ask: A call of `ndmixer.jobs` that returns None as long as there is none.
+    """
+    place = st.empty()
+    told = time.monotonic()
+    while True:
+        try:
+            found = ask()
+        except TimeoutError:  # a large answer is on its way
+            found = None
+        except ValueError as error:
+            place.info(plain(str(error)))
+            return None
+        except Exception as error:
+            place.error(f"The inspecting worker has no answer: {plain(str(error))}")
+            return None
+        if found is not None:
+            place.empty()
+            return found
+        state = jobs.engine_state()
+        if state.startswith("failed"):
+            place.error(plain(state))
+            return None
+        if time.monotonic() - told > TOLD_SECONDS:
+            # Also lets Streamlit break off this run of the page when a widget is used.
+            place.caption("The engine starts ..." if state == "starting" else "Computing ...")
+            told = time.monotonic()
+        time.sleep(POLL_SECONDS)
+
+
+def theme() -> Theme:
+    """The colours of figures in the theme of this browser."""
+    return DARK if st.context.theme.type == "dark" else LIGHT
+
+
+def draw(
+    figure: "Figure",
+    name: str,
+    text: str,
+    data: Mapping[str, np.ndarray],
+    on_select: Callable[[], None] | None = None,
+) -> None:
+    """A figure, two sentences below it, and what it shows as a file.
+
+    Args:
+        figure: What is drawn.
+        name: Of the file and of the widget.
+        text: What it shows, and what to look for.
+        data: Arrays, written as an `.npz`.
+        on_select: Called when a point is clicked.
+    """
+    st.plotly_chart(
+        figure,
+        key=name,
+        theme=None,
+        on_select=on_select or "ignore",
+        selection_mode="points",
+        alt=text,
+        config={
+            "displaylogo": False,
+            "modeBarButtons": [["toImage"]],
+            "toImageButtonOptions": {"format": "png", "filename": name, "scale": 2},
+        },
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(text, width="stretch")
+        st.download_button(
+            "Data",
+            partial(_npz, dict(data)),
+            f"{name}.npz",
+            "application/octet-stream",
+            key=f"{name}-data",
+            help="The numbers of this figure, for numpy.load. The camera above it saves a picture.",
+            icon=":material/download:",
+            on_click="ignore",
+            type="tertiary",
+        )
+
+
+def _npz(arrays: dict[str, np.ndarray]) -> bytes:
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **arrays)
+    return content.getvalue()

@@ -1,0 +1,166 @@
+"""Looking inside a model: one pass of many images, and where the classes lie at each stage."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ndmixer.accounting import accounting, stages
+from ndmixer.geometry import (
+    ClassStatistics,
+    Metric,
+    centred_cosines,
+    deviations_within,
+    distance_matrix,
+    mean_pairwise_distances,
+    nearest_average,
+    scatter_ratio,
+)
+from ndmixer.representations import in_batches
+from ndmixer.spec import ModelSpec
+
+SAMPLE = 1_000  # images at most of which single ones are compared
+SAMPLE_NUMBERS = 32_000_000  # float32, of all stages together
+
+
+@dataclass(frozen=True)
+class ClassPass:
+    """What one pass leaves behind: nothing that grows with images times entries.
+
+    Attributes:
+        statistics: Of the classes, at every stage looked at, in order.
+        nearest_accuracy: At every stage, the share of the second half of the images that lie
+            nearest to their own class average, the averages being those of the first half.
+        predictions: The class that the model names for each image; None of an autoencoder.
+    """
+
+    statistics: dict[str, ClassStatistics]
+    nearest_accuracy: dict[str, float]
+    predictions: NDArray[np.int64] | None
+
+
+def looked_at(spec: ModelSpec, stage: str) -> tuple[str, ...]:
+    """The stages of a pass: all but those within blocks, and the chosen one; in order."""
+    main = {s.name for s in accounting(spec).stages}
+    return tuple(name for name in stages(spec) if name in main or name == stage)
+
+
+def class_pass(
+    spec: ModelSpec,
+    weights: Mapping[str, ArrayLike],
+    images: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    classes: int,
+    stage: str,
+) -> ClassPass:
+    """Runs images through a model and keeps the statistics of the classes.
+
+    Args:
+        spec: The architecture.
+        weights: Its weights by name.
+        images: Shape `(images, ...)`.
+        labels: Shape `(images,)`, whole numbers below `classes`.
+        classes: How many there are.
+        stage: A stage that is looked at besides the main ones, if it is none of them.
+
+    Raises:
+        ValueError: there is no such stage, or an image has another size than `in_shape`.
+    """
+    names = looked_at(spec, stage)
+    if stage not in names:
+        raise ValueError(f"the stages of this model are {', '.join(names)}. Received: {stage!r}")
+    statistics = {name: ClassStatistics(classes) for name in names}
+    half = len(images) // 2
+    learned: dict[str, NDArray[np.floating]] = {}
+    correct = dict.fromkeys(names, 0)
+    predictions = np.zeros(len(images), np.int64) if spec.task == "classifier" else None
+    for part, name, values in in_batches(spec, weights, images, names):
+        own, cut = labels[part], max(0, half - part.start)
+        if cut:
+            statistics[name].add(values[:cut], own[:cut])
+        if len(values) > cut:
+            if name not in learned:
+                learned[name] = statistics[name].averages()
+            nearest = nearest_average(values[cut:], learned[name]) if half else own[cut:]
+            correct[name] += int(np.count_nonzero(nearest == own[cut:]))
+            statistics[name].add(values[cut:], own[cut:])
+        if name == "logits" and predictions is not None:
+            predictions[part] = values.argmax(axis=1)
+    accuracy = {name: correct[name] / (len(images) - half) for name in names}
+    return ClassPass(statistics, accuracy, predictions)
+
+
+def class_distances(
+    spec: ModelSpec,
+    weights: Mapping[str, ArrayLike],
+    images: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    passed: ClassPass,
+    metric: Metric,
+    pairs: bool,
+) -> tuple[NDArray[np.float64], int]:
+    """Distances between the classes at every stage of a pass.
+
+    Args:
+        spec: The architecture.
+        weights: Its weights by name.
+        images: Those of the pass.
+        labels: Theirs.
+        passed: The pass.
+        metric: See `ndmixer.geometry.distance_matrix`.
+        pairs: Whether the mean over pairs of images is wanted, else between the averages.
+
+    Returns:
+        Shape `(stages, classes, classes)`; and of how many of the first images single ones
+        were compared, 0 where the averages are enough.
+    """
+    names = tuple(passed.statistics)
+    if metric != "mahalanobis" and not pairs:
+        each = (distance_matrix(s.averages(), metric) for s in passed.statistics.values())
+        return np.stack(list(each)), 0
+    numbers = sum(s.averages()[0].size for s in passed.statistics.values())
+    count = max(2, min(SAMPLE, len(images), SAMPLE_NUMBERS // numbers))
+    own, classes = labels[:count], len(passed.statistics[names[0]].counts)
+    found: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
+    for _, name, values in in_batches(spec, weights, images[:count], names):
+        found[name].append(values)
+    distances = []
+    for name in names:
+        values = np.concatenate(found.pop(name))
+        if pairs:
+            distances.append(mean_pairwise_distances(values, own, metric, classes))
+        else:
+            averages = passed.statistics[name].averages()
+            distances.append(distance_matrix(averages, metric, deviations_within(values, own)))
+    return np.stack(distances), len(own)
+
+
+def class_summary(passed: ClassPass, stage: str) -> dict[str, Any]:
+    """A pass as plain arrays: all of the chosen stage, and one number for each of the others.
+
+    Returns:
+        `averages` and `deviations` of shape `(classes, ...)`, `counts` `(classes,)`,
+        `cosines` `(classes, classes)` at the stage; `stages`, `scatter` and `nearest`
+        `(stages,)`; `predictions` `(images,)` of a classifier.
+    """
+    at = passed.statistics[stage]
+    averages = at.averages()
+    summary: dict[str, Any] = {
+        "averages": averages,
+        "deviations": at.deviations(),
+        "counts": at.counts,
+        "cosines": centred_cosines(averages),
+        "stages": np.array(list(passed.statistics)),
+        "scatter": np.array(
+            [
+                scatter_ratio(s.averages(), s.deviations(), s.counts)
+                for s in passed.statistics.values()
+            ]
+        ),
+        "nearest": np.array(list(passed.nearest_accuracy.values())),
+    }
+    if passed.predictions is not None:
+        summary["predictions"] = passed.predictions
+    return summary

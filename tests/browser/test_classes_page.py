@@ -1,0 +1,71 @@
+"""What a person does on the Classes page, in a real browser with a really trained run."""
+
+import re
+
+import numpy as np
+from playwright.sync_api import Page, expect
+
+from ndmixer.runs import Run
+
+SLOW = 60_000  # milliseconds; a loaded machine starts TensorFlow slowly
+TINY = "/?in_shape=28x28&repr_shape=4x4&out_shape=4x4&epochs=1&train_images=2000"
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    idle = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
+    expect(idle).to_be_visible(timeout=SLOW)  # an open list closes when the page is drawn
+    page.get_by_role("combobox", name=label, exact=True).fill(option)  # the list is long
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def click_cell(page: Page, chart: str, row: int, column: int) -> None:
+    area = page.locator(f".st-key-{chart} .nsewdrag")
+    area.scroll_into_view_if_needed()
+    box = area.bounding_box()
+    x, y = ((place + 0.5) / 10 for place in (column, row))
+    area.click(position={"x": x * box["width"], "y": y * box["height"]})
+
+
+def test_the_classes_of_a_run_that_was_just_trained_are_looked_at(app, open_page):
+    page = open_page(TINY)
+    page.get_by_role("button", name=re.compile("Train$")).click(timeout=SLOW)
+    expect(page.get_by_text(re.compile("^(running|finished)$"))).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("finished")).to_be_visible(timeout=SLOW)
+    page.get_by_role("link", name="Classes").click()
+    expect(page.locator(".st-key-layers .js-plotly-plot")).to_be_visible(timeout=SLOW)
+    run = Run(app.runs / re.search(r"run=([^&]+)", page.url).group(1))
+    assert run.status() == "finished"
+    expect(page.get_by_text("At block 3, with the weights after step 32")).to_be_visible()
+    accuracy = [e["val_accuracy"] for e in run.metrics() if "val_accuracy" in e][-1]
+    right = page.get_by_test_id("stMetric").filter(has_text="Model is right")
+    expect(right).to_contain_text(f"{100 * accuracy:.2f} %")
+    expect(page.locator(".st-key-averages .js-plotly-plot .subplot")).to_have_count(10)
+
+    for chart, row, column in (("distances", 2, 6), ("confusion", 7, 1)):
+        click_cell(page, chart, row, column)
+        expect(page.get_by_text(f"{row} minus {column}")).to_be_visible(timeout=SLOW)
+        expect(
+            page.get_by_text(re.compile(f"images of {row} are taken for {column}"))
+        ).to_be_visible()
+
+    choose(page, "Stage", "logits")
+    expect(page.get_by_text("At logits, with the weights after step 32")).to_be_visible()
+    choose(page, "Weights", "after step 0")
+    told = page.get_by_text("At logits, with the weights after step 0, over 10,000 test images.")
+    expect(told).to_be_visible(timeout=SLOW)
+    choose(page, "Distance", "Mahalanobis distance")
+    expect(page.get_by_text("judged by the first 1,000 images")).to_be_visible(timeout=SLOW)
+    with page.expect_download(timeout=SLOW) as download:
+        page.locator(".st-key-distances-data button").click()
+    with np.load(download.value.path()) as data:
+        distances = data["distances"]
+    np.testing.assert_array_equal(distances, distances.T)
+    assert distances.shape == (10, 10)
+    assert np.isfinite(distances).all()
+
+    page.get_by_role("link", name="Runs").click()
+    page.get_by_role("link", name="Classes").click()
+    expect(told).to_be_visible(timeout=SLOW)  # the choice is kept
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(page.get_by_text("7 minus 1")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -1,0 +1,117 @@
+"""What the Classes page says of runs of every kind, without a browser and an engine."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from ndmixer import PRESETS, ModelSpec, TrainSpec, accounting, jobs, runs
+from ndmixer.accounting import walk
+from ndmixer.inspection import looked_at
+
+PAGE = str(Path(__file__).parents[1] / "pages" / "classes.py")
+AUTOENCODER = PRESETS["autoencoder-small"].model
+FOUR_AXES = ModelSpec(in_shape=(4, 7, 4, 7), repr_shape=(3, 4, 2, 5), depth=1)
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """Makes a run with weights, and answers in place of the inspecting worker."""
+    monkeypatch.setenv("NDMIXER_RUNS", str(tmp_path))
+    asked = []
+
+    def make(model: ModelSpec, *, value: float = 1.0, absent: int | None = None) -> runs.Run:
+        run = runs.create(model, TrainSpec(train_images=2_000))
+        run.save_snapshot({"a": np.zeros(1, np.float32)}, 7)
+        run.end("stopped", step=7)
+
+        def class_geometry(run, step, stage, part, count, metric, pairs):
+            asked.append((step, stage, part, count, metric, pairs))
+            shape = next(s.shape for s in walk(accounting(model)) if s.name == stage)
+            random = np.random.default_rng(0)
+            averages = value * random.normal(size=(10, *shape)).astype(np.float32)
+            counts, distances = np.full(10, 5), random.random((10, 10))
+            if absent is not None:
+                averages[absent], counts[absent] = np.nan, 0
+                distances[absent] = distances[:, absent] = np.nan
+            names = looked_at(model, stage)
+            found = {
+                **{"averages": averages, "deviations": np.abs(averages), "counts": counts},
+                **{"cosines": np.eye(10), "stages": np.array(names), "step": np.array(7)},
+                **{"scatter": np.ones(len(names)), "nearest": np.ones(len(names))},
+                **{"distances": np.stack([distances] * len(names)), "sample": np.array(0)},
+                "labels": np.arange(50) % 10,
+            }
+            if model.task == "classifier":
+                found["predictions"] = np.r_[5, 1:50] % 10
+            return lambda: found
+
+        monkeypatch.setattr(jobs, "class_geometry", class_geometry)
+        monkeypatch.setattr(jobs, "pictures", lambda *_: np.zeros((1, 28, 28), np.float32))
+        return run
+
+    make.asked = asked
+    return make
+
+
+def opened(run: runs.Run | None = None) -> AppTest:
+    page = AppTest.from_file(PAGE, default_timeout=30)
+    if run:
+        page.query_params["run"] = run.id
+    page.run()
+    assert not page.exception
+    return page
+
+
+def said(page: AppTest) -> str:
+    return "\n".join(e.value for e in [*page.markdown, *page.caption, *page.info, *page.warning])
+
+
+@pytest.mark.parametrize(
+    ("model", "charts", "words"),
+    [
+        (PRESETS["classifier"].model, 5, ["At block 3, with the weights after step 7"]),
+        (ModelSpec(depth=0), 5, ["At embed"]),
+        (PRESETS["classifier-3d"].model, 5, ["laid out as 8 tiles of 8 × 8"]),
+        (FOUR_AXES, 5, ["laid out as 12 tiles of 2 × 5", "index of axis 1 and axis 2"]),
+        (AUTOENCODER, 4, ["so there is no confusion matrix", "so it confuses none"]),
+    ],
+    ids=["2-D", "depth 0", "3-D", "4-D", "autoencoder"],
+)
+def test_every_kind_of_model_is_shown(made, model, charts, words):
+    page = opened(made(model))
+    assert len(page.get("plotly_chart")) == charts
+    for part in words:
+        assert part in said(page)
+    if model.task == "classifier":
+        assert "1 of 5 images of 0 are taken for 5" in said(page)
+
+
+def test_a_choice_is_what_the_worker_is_asked(made):
+    page = opened(made(PRESETS["classifier"].model))
+    page.selectbox[1].select(7)
+    page.selectbox[2].select("block_1/axis_2")
+    page.selectbox[3].select(("train", 2_000))
+    page.selectbox(key="metric").select("cosine")
+    page.toggle(key="pairs").set_value(True)
+    page.toggle(key="sort").set_value(True)
+    page.run()
+    assert not page.exception
+    assert made.asked[-1] == (7, "block_1/axis_2", "train", 2_000, "cosine", True)
+    assert "over 50 training images" in said(page)
+
+
+def test_a_class_without_images_is_left_blank(made):
+    page = opened(made(ModelSpec(), absent=4))
+    assert len(page.get("plotly_chart")) == 5
+
+
+def test_what_is_missing_is_said(made):
+    assert "No run yet" in said(opened())
+    queued = runs.create(ModelSpec(), TrainSpec())
+    assert "This run has no weights yet: it is queued" in said(opened(queued))
+    lost = runs.create(ModelSpec(), TrainSpec(dataset="nowhere.npz"))
+    lost.save_weights({}, 0)
+    assert "there is no such file" in said(opened(lost)).replace("\\", "")
+    assert "the training diverged" in said(opened(made(ModelSpec(), value=np.inf)))
