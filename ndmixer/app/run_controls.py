@@ -1,7 +1,7 @@
 """What can be done with the run that is shown: pause, step, stop, reset, continue, its rate."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -13,6 +13,7 @@ from ndmixer.spec import ModelSpec, TrainSpec
 
 BURST = 64  # steps of the shorter of the two steps
 MAX_MORE = 1_000  # epochs that a run goes on for at once
+PAUSE = 108  # pixels, of Pause and Resume alike: what stands beside them does not move
 NAMED = 4  # differences at most
 
 
@@ -96,11 +97,11 @@ def _pause(run: Run | None, status: Status | None, awaited: str | None) -> None:
     """Pause or Resume: one button, one place."""
     if status == "paused":
         explained = "Goes on from the very step where it waits."
-        _button("Resume", "play_arrow", awaited is None, explained, jobs.resume, run)
+        _button("Resume", "play_arrow", awaited is None, explained, jobs.resume, run, width=PAUSE)
     else:
         explained = "Lets the run wait; others may train meanwhile."
         on = status == "running" and awaited is None
-        _button("Pause", "pause", on, explained, jobs.pause, run)
+        _button("Pause", "pause", on, explained, jobs.pause, run, width=PAUSE)
 
 
 def _steps(run: Run | None, status: Status | None, active: bool) -> None:
@@ -235,7 +236,14 @@ def _go_on(run: Run, epochs: int) -> None:
 
 
 def _button(
-    label: str, icon: str, on: bool, explained: str, action: Any, run: Run | None, *more: Any
+    label: str,
+    icon: str,
+    on: bool,
+    explained: str,
+    action: Any,
+    run: Run | None,
+    *more: Any,
+    width: int | Literal["content"] = "content",
 ) -> None:
     """A button that leaves a wish for whoever trains the run, before the page is drawn."""
     st.button(
@@ -244,6 +252,7 @@ def _button(
         icon=f":material/{icon}:",
         disabled=not on,
         help=explained,
+        width=width,
         on_click=lambda: _ask(action, run.id, *more) if run else None,
     )
 
