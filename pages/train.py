@@ -6,7 +6,7 @@ from streamlit.delta_generator import DeltaGenerator
 from ndmixer import jobs
 from ndmixer.app.controls import controls, start_from
 from ndmixer.app.flow import show_flow
-from ndmixer.app.forming import forming, one_stage, reconstructions
+from ndmixer.app.forming import forming, geometry, one_stage, reconstructions
 from ndmixer.app.live import show
 from ndmixer.app.run_controls import run_controls, train_button
 from ndmixer.app.selected import (
@@ -35,7 +35,7 @@ def choose(strip: DeltaGenerator) -> None:
         train_button(choice, selected_run())
     if choice.model and choice.train:
         st.query_params.from_dict(
-            {**choice.model.to_query(), **choice.train.to_query(), **address()}
+            {**choice.model.to_query(), **choice.train.to_query(), **address(choice.model)}
         )
         with strip:
             show_flow(choice.model, chosen_stage(choice.model), choose_stage)
@@ -83,9 +83,13 @@ def _inside(run: Run | None, choice: tuple[ModelSpec, TrainSpec] | None) -> None
     if live:
         stage = chosen_stage(model)
         if model.task == "autoencoder":
-            reconstructions(model, dataset, live)
+            reconstructions(model, dataset, live, moment)
+        one_stage(live, moment, stage)
         forming(model, live, moment, stage)
-        one_stage(model, live, averages, stage)
+        if averages:
+            geometry(averages, stage)
+        elif run:
+            st.caption("The class averages and their distances come after the first epoch.")
 
 
 def _hint(status: str | None) -> str:

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from ndmixer import ModelSpec, TrainSpec, accounting, jobs, load_dataset, runs
-from ndmixer.geometry import distance_matrix
+from ndmixer.geometry import class_averages, distance_matrix
 from ndmixer.runs import Run
 
 TINY = ModelSpec(repr_shape=(4, 4), depth=1)
@@ -87,6 +87,16 @@ def test_run_trains_to_its_end_once(submit):
     assert {0, 32, 64} <= set(run.snapshots())
     last = run.load_weights()
     assert {n: w.shape for n, w in last.items()} == accounting(TINY).weights
+    averages, data = run.load_averages(), load_dataset("mnist")
+    assert (averages.pop("step"), averages.pop("images")) == (64, 1_000)
+    assert list(averages) == [stage.name for stage in accounting(TINY).stages]
+    expected = class_averages(data.x_test[:1_000], data.y_test[:1_000])
+    np.testing.assert_allclose(averages["input"], expected, atol=1e-5)
+    np.testing.assert_allclose(
+        averages["logits"],
+        averages["head"].reshape(10, -1) @ last["logits/kernel"] + last["logits/bias"],
+        atol=1e-3,
+    )
     for name, array in run.load_weights(64).items():
         np.testing.assert_array_equal(last[name], array)
     assert any((last[name] != array).any() for name, array in run.load_weights(0).items())

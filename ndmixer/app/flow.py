@@ -35,7 +35,10 @@ def show_flow(spec: ModelSpec, chosen: str, on_choose: Callable[[str], None]) ->
         on_choose: Called with the name of another stage that a person chose.
     """
     account = accounting(spec)
-    total = f"{account.parameters:,} parameters · {account.flops:,} FLOPs an image, forward"
+    total = (
+        f"The model in the controls: {account.parameters:,} parameters, "
+        f"{account.flops:,} FLOPs an image (forward)"
+    )
     _component(
         key="flow",
         data={"svg": flow_svg(spec), "total": total, "chosen": chosen},
@@ -60,7 +63,7 @@ def flow_svg(spec: ModelSpec) -> str:
     blocks = tuple(stage for stage in stages if stage.axes)
     maps = [_equations(stage) for stage in stages]
     above = max([len(lines) for lines in maps] + [len(maps[stages.index(s)]) + 2 for s in blocks])
-    canvas = _Canvas(middle=above * LINE + 18)
+    canvas = _Canvas(middle=above * LINE + 23)
     for stage in stages:
         if stage in blocks:
             if stage == blocks[0]:
@@ -83,10 +86,11 @@ class _Canvas:
     bottom: float = 0.0
     parts: list[str] = field(default_factory=list)
 
-    def text(self, lines: list[str], x: float, y: float, kind: str = "") -> None:
+    def text(self, lines: list[str], x: float, y: float, kind: str = "small") -> None:
         for i, line in enumerate(lines):
+            name = "map" if "->" in line else kind
             self.parts.append(
-                f'<text class="{kind}" x="{x:g}" y="{y + i * LINE:g}">{escape(line)}</text>'
+                f'<text class="{name}" x="{x:g}" y="{y + i * LINE:g}">{escape(line)}</text>'
             )
         self.bottom = max(self.bottom, y + len(lines) * LINE)
 
@@ -97,8 +101,8 @@ class _Canvas:
             f'<path class="arrow" d="M{self.x + 2:g} {y}H{end - 3:g}m-5 -4l5 4l-5 4"/>'
         )
         middle = self.x + length / 2 - 1
-        self.text(over, middle, y - 8 - (len(over) - 1) * LINE, "map")
-        self.text(under, middle, y + 16, "cost")
+        self.text(over, middle, y - 8 - (len(over) - 1) * LINE)
+        self.text(under, middle, y + 16)
         self.x = end
 
     def box(self, stage: Stage) -> None:
@@ -109,7 +113,7 @@ class _Canvas:
             stage,
             f'<rect x="{self.x:g}" y="{y:g}" width="{width:g}" height="{BOX_HEIGHT}" rx="4"/>'
             f'<text class="name" x="{self.x + width / 2:g}" y="{y + 17:g}">{name}</text>'
-            f'<text class="shape" x="{self.x + width / 2:g}" y="{y + 31:g}">{shape}</text>',
+            f'<text class="small" x="{self.x + width / 2:g}" y="{y + 31:g}">{shape}</text>',
         )
         self.bottom = max(self.bottom, y + BOX_HEIGHT)
         self.x += width
@@ -123,10 +127,9 @@ class _Canvas:
         texts = _width([title, formula, *equations, *costs])
         width = max(texts, columns * SQUARE) + 2 * PAD
         left, middle = self.x, self.x + width / 2
-        top = self.middle - 16 - (len(equations) + 2) * LINE
+        top = self.middle - 21 - (len(equations) + 2) * LINE
         self.text([title], middle, top + LINE, "name")
-        self.text([formula], middle, top + 2 * LINE, "cost")
-        self.text(equations, middle, top + 3 * LINE, "map")
+        self.text([formula, *equations], middle, top + 2 * LINE)
         for i, block in enumerate(blocks):
             row, column = divmod(i, ROW_OF)
             x = middle - columns * SQUARE / 2 + column * SQUARE + 1
@@ -138,7 +141,7 @@ class _Canvas:
                 f'<text class="name" x="{x + size / 2:g}" y="{y + 15:g}">{i}</text>',
             )
         below = self.middle - SQUARE / 2 + -(-count // ROW_OF) * SQUARE
-        self.text(costs, middle, below + 14, "cost")
+        self.text(costs, middle, below + 14)
         self.bottom = max(self.bottom, below + 14 + len(costs) * LINE)
         self.parts.insert(
             0,

@@ -69,22 +69,29 @@ def shown(stages: list[Stage], chosen: str, images: int) -> list[Stage]:
     return [stage for stage in stages if stage.name in kept]
 
 
-def one_stage(model: ModelSpec, live: Arrays, averages: Arrays | None, chosen: str) -> None:
-    """Draws one stage large: the probes, the class averages and their distances.
+def one_stage(live: Arrays, caption: str, chosen: str) -> None:
+    """Draws the probes at one stage, large.
 
     Args:
-        model: The architecture.
         live: As for `forming`.
-        averages: For each stage an array of shape `(classes, *stage.shape)`, and `step`,
-            `images`; None before the end of the first epoch.
+        caption: Which moment it is.
         chosen: Name of the stage.
     """
-    st.markdown(f"**At {_title(chosen)}** · the probes as they are now")
-    names = _labels(live)
-    _row_of_ten(names, {"": live[chosen]}, "probes", f"Probes at {_title(chosen)}")
-    if averages is None or chosen not in averages:
-        if averages is None:
-            st.caption("Class averages and their distances come after the first epoch.")
+    shape = format_shape(live[chosen].shape[1:]).replace("x", " × ")
+    st.markdown(f"**At {_title(chosen)}**, {shape} · {caption}")
+    label = f"Ten images at {_title(chosen)}"
+    _row_of_ten(_labels(live), {"": live[chosen]}, "probes", label)
+
+
+def geometry(averages: Arrays, chosen: str) -> None:
+    """Draws the class averages at one stage, and their distances.
+
+    Args:
+        averages: For each stage an array of shape `(classes, *stage.shape)`, and `step`,
+            `images`.
+        chosen: Name of the stage; a stage that is not in `averages` is passed over.
+    """
+    if chosen not in averages:
         return
     st.markdown(
         f"**The forming geometry** · class averages at {_title(chosen)} of the first "
@@ -93,7 +100,7 @@ def one_stage(model: ModelSpec, live: Arrays, averages: Arrays | None, chosen: s
     )
     means = averages[chosen]
     names = [str(c) for c in range(len(means))]
-    _row_of_ten(names, {"": means}, "averages", "Class averages")
+    _row_of_ten(names, {"": means}, "averages", f"Class averages at {_title(chosen)}")
     distances = distance_matrix(means)
     show_maps(
         [Column(c, "", row[:, None, None]) for c, row in zip(names, distances, strict=True)],
@@ -104,13 +111,14 @@ def one_stage(model: ModelSpec, live: Arrays, averages: Arrays | None, chosen: s
     )
 
 
-def reconstructions(model: ModelSpec, dataset: str, live: Arrays) -> None:
+def reconstructions(model: ModelSpec, dataset: str, live: Arrays, caption: str) -> None:
     """Draws the inputs of an autoencoder above what it makes of them, and the difference.
 
     Args:
         model: An autoencoder.
         dataset: Name of its data set, whose images have a shape of their own.
         live: As for `forming`.
+        caption: Which moment it is.
     """
     last = accounting(model).stages[-1].name
     if last not in live or last == "input":
@@ -118,13 +126,13 @@ def reconstructions(model: ModelSpec, dataset: str, live: Arrays) -> None:
     inputs, outputs = (_pictures(live[name], dataset) for name in ("input", last))
     rmse = float(np.sqrt(np.mean((outputs - inputs) ** 2)))
     st.markdown(
-        f"**Reconstructions** · of the probes, RMSE {rmse:.4f}; values from "
-        f"{outputs.min():.2f} to {outputs.max():.2f}"
+        f"**Reconstructions** · {caption}, RMSE {rmse:.4f}; the outputs lie between "
+        f"{outputs.min():.2f} and {outputs.max():.2f}".replace("-", "−")
     )
     pairs = {"input": inputs, "output": outputs}
     _row_of_ten(_labels(live), pairs, "reconstructions", "Inputs and reconstructions", grey=True)
-    difference = {"output − input": outputs - inputs}
-    _row_of_ten(_labels(live), difference, "differences", "Differences")
+    difference = {"difference": outputs - inputs}
+    _row_of_ten(_labels(live), difference, "differences", "Output minus input")
 
 
 def _row_of_ten(

@@ -217,7 +217,7 @@ export default function ({ data, parentElement }) {
   view.find(".bar").setAttribute("aria-valuenow", Math.round(100 * view.data.progress));
   view.find(".log").setAttribute("aria-pressed", logLoss);
   view.find(".ghost").hidden = !view.data.ghost;
-  view.find(".ghost").textContent = `paler: ${view.data.ghost}`;
+  view.find(".ghost").textContent = `ghost, paler: ${view.data.ghost}`;
   view.find(".empty").hidden = view.data.step.length > 0;
   view.find(".empty span").textContent = view.data.hint;
   view.panels.forEach((panel) => draw(view, panel));

@@ -101,10 +101,12 @@ function draw(view) {
     view.ranges[j].textContent = header.scale === "own" ? `±${number(column.range)}` : "";
   });
   const bar = view.legend.querySelector("canvas").getContext("2d"), strip = bar.createImageData(256, 1);
-  strip.data.set(table); bar.putImageData(strip, 0, 0);
+  const half = header.positive && header.scale === "shared";
+  for (let i = 0; i < 256; i++) { const from = 4 * (half ? 128 + (i >> 1) : i); strip.data.set(table.subarray(from, from + 4), 4 * i); }
+  bar.putImageData(strip, 0, 0);
   const range = number(header.columns[0]?.range ?? 0);
   view.legend.querySelector(".scale").textContent = {
-    own: "each column its own scale, printed below it", grey: "0 to 1; what lies beyond is cut", shared: `−${range} to +${range}, one scale for all`,
+    own: "each column its own scale, printed below it", grey: "0 to 1; what lies beyond is cut", shared: `${half ? "0" : `−${range}`} to +${range}, one scale for all`,
   }[header.scale];
   tell(view);
 }

@@ -52,8 +52,9 @@ def show_maps(
         columns: What stands side by side.
         rows: A name for each row.
         key: Of the component; the same one keeps its place in the browser.
-        scale: `"shared"`: one for all, its colours symmetric around zero; `"own"`: such a one
-            for every column; `"grey"`: from 0, black, to 1, white.
+        scale: `"shared"`: one for all, its colours symmetric around zero, of which the legend
+            leaves out the lower half if nothing is negative; `"own"`: one for every column;
+            `"grey"`: from 0, black, to 1, white.
         cell: Height of a map in CSS pixels; it shrinks where there is no room.
         wrap: Whether the columns stand in two lines on a narrow screen.
         marked: Title of the column that is chosen.
@@ -68,6 +69,7 @@ def show_maps(
         "label": label,
         "scale": scale,
         "wrap": wrap,
+        "positive": not any((column.images < 0).any() for column in columns),
         "marked": marked,
         "columns": [
             {"title": c.title, "note": c.note, "range": r, "shape": c.images.shape[1:]}

@@ -15,10 +15,18 @@ from ndmixer.spec import ModelSpec
 MOST_GHOSTS = 50
 
 
-def address() -> dict[str, str]:
-    """The part of the address that is not in the controls."""
-    known = {name: _named(name) for name in ("run", "stage", "ghost")}
-    return {name: value for name, value in known.items() if value}
+def address(model: ModelSpec) -> dict[str, str]:
+    """The part of the address that is not in the controls.
+
+    Args:
+        model: What the controls say; a stage that it has not is left out.
+    """
+    found = {"run": st.session_state.get("run"), "ghost": _named("ghost"), "stage": _named("stage")}
+    if not _exists(found["ghost"]):
+        found["ghost"] = None
+    if found["stage"] != chosen_stage(model):
+        found["stage"] = None
+    return {name: value for name, value in found.items() if value}
 
 
 def _named(name: str) -> str:
@@ -26,7 +34,14 @@ def _named(name: str) -> str:
     state = st.session_state
     if name not in state:
         state[name] = st.query_params.get(name, "")
-    return state[name] or ""
+    return str(state[name])
+
+
+def _exists(name: str | None) -> bool:
+    try:
+        return bool(name and open_run(name))
+    except (KeyError, ValueError):  # deleted meanwhile, or a link from elsewhere
+        return False
 
 
 def selected_run() -> Run | None:
@@ -98,22 +113,20 @@ def ghost_of(run: Run) -> Run | None:
     titles = _ghosts(run)
     if not titles:
         return None
-    now = _named("ghost")
-    state.ghost_choice = now if now in titles else None
+    now = _named("ghost") if _named("ghost") in titles else None
+    if state.get("ghost_choice") != now:  # else a click on its way would be undone
+        state.ghost_choice = now
     st.selectbox(
         "Compare with",
         list(titles),
+        index=None,
         format_func=lambda name: titles.get(name, name),
         key="ghost_choice",
-        placeholder="Compare with another run",
-        label_visibility="collapsed",
+        placeholder="another run of this task",
         width=340,
         on_change=_choose_ghost,
     )
-    try:
-        return open_run(state.ghost_choice) if state.ghost_choice else None
-    except (KeyError, ValueError):  # deleted this very moment
-        return None
+    return open_run(state.ghost_choice) if _exists(state.ghost_choice) else None
 
 
 def _choose_ghost() -> None:

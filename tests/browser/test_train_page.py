@@ -3,10 +3,12 @@
 import re
 import time
 
+import numpy as np
 import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
+from ndmixer import ModelSpec, TrainSpec, accounting, runs
 from ndmixer.runs import Run
 
 TRAIN = re.compile("Train$")
@@ -85,7 +87,7 @@ def test_a_run_survives_reload_page_change_and_is_found_by_a_second_session(page
 
 
 def test_every_change_of_a_control_shows_at_once_in_the_stages(page):
-    stages = page.locator(".stages")
+    stages = page.locator(".flow")
     expect(stages).to_contain_text("15,751")
     choose_preset(page, "Classifier in three dimensions, 8 × 8 × 8 inside")
     expect(stages).to_contain_text("14,196")
@@ -93,7 +95,7 @@ def test_every_change_of_a_control_shows_at_once_in_the_stages(page):
     choose_preset(page, "Autoencoder, 8 × 8 inside")
     expect(stages).to_contain_text("3,892")
     page.get_by_role("slider", name="Blocks").press("ArrowRight")
-    expect(stages).to_contain_text("block_0 … block_4")
+    expect(stages).to_contain_text("5 blocks, 8 × 8")
     expect(page.get_by_role("combobox", name="Preset")).to_have_value("Your own")
 
 
@@ -106,30 +108,97 @@ def test_a_wrong_shape_is_named_beside_its_control_and_turns_train_off(page):
     shape.fill("14x56")
     shape.press("Enter")
     expect(page.get_by_role("button", name=TRAIN)).to_be_enabled()
-    expect(page.locator(".stages")).to_contain_text("14 × 56")
+    expect(page.locator(".flow")).to_contain_text("14 × 56")
 
 
 def test_the_address_holds_the_choice_and_a_bad_one_is_said_and_left_out(page, open_page):
     choose_preset(page, "Classifier, 4 × 4 inside")
-    expect(page.locator(".stages")).to_contain_text("766")
+    expect(page.locator(".flow")).to_contain_text("766")
     wait_until(lambda: "repr_shape=4x4" in page.url)
     again = open_page(page.url.partition(f":{page.url.split(':')[2].split('/')[0]}")[2])
-    expect(again.locator(".stages")).to_contain_text("766", timeout=SLOW)
+    expect(again.locator(".flow")).to_contain_text("766", timeout=SLOW)
 
     bad = open_page("/?depth=999999&repr_shape=banana")
     expect(bad.get_by_text("The address was not understood").first).to_be_visible(timeout=SLOW)
-    expect(bad.locator(".stages")).to_contain_text("15,751")
+    expect(bad.locator(".flow")).to_contain_text("15,751")
 
 
-def test_a_live_view_keeps_its_place_in_the_page_while_it_grows(page):
+def test_a_live_view_keeps_its_place_its_zoom_and_its_scale(page):
     press_train(page)
     wait_until(lambda: percent(page, "score") > 20)
-    page.locator("#loss canvas").evaluate("canvas => { window.kept = canvas }")
-    before = readout(page, "counter").inner_text()
-    wait_until(lambda: readout(page, "counter").inner_text() != before)
-    time.sleep(3)
+    canvas, zoomed = page.locator("#loss canvas"), page.get_by_text("double-click: show all")
+    canvas.evaluate("canvas => { window.kept = canvas }")
+    page.get_by_role("button", name="log scale").click()
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + 80, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 160, box["y"] + 60, steps=4)
+    page.mouse.up()
+    expect(page.locator("#loss .tip")).to_contain_text(re.compile(r"step \d+\s+training"))
+    for _ in range(4):
+        before = readout(page, "counter").inner_text()
+        wait_until(lambda: readout(page, "counter").inner_text() != before)  # noqa: B023
     assert page.evaluate("window.kept.isConnected")
+
+    def as_it_was_left():
+        expect(zoomed).to_have_count(2)  # loss and score share it
+        log = page.get_by_role("button", name="log scale")
+        expect(log).to_have_attribute("aria-pressed", "true")
+
+    as_it_was_left()
+    page.get_by_role("link", name="Runs").click()
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible(timeout=SLOW)
+    page.get_by_role("link", name="Train").click()
+    expect(canvas).to_be_visible(timeout=SLOW)
+    as_it_was_left()
+    canvas.dblclick()
+    expect(zoomed).to_have_count(0)
     stop_all(page)
+
+
+def ended_run(end: str, **event) -> Run:
+    """A run that never was, with all that the page shows."""
+    run = runs.create(ModelSpec(depth=2), TrainSpec(epochs=1))
+    told = {"phase": "training", "total_steps": 40, "epoch": 1, "gates": [0.1, -0.1]}
+    for step in range(1, 31):
+        run.append({**told, "step": step, "loss": 2 / step, "accuracy": step / 40, **event})
+    run.append({"step": 30, "val_loss": 0.1, "val_accuracy": 0.75})
+    random = np.random.default_rng(0)
+    shapes = {stage.name: stage.shape for stage in accounting(run.model_spec).stages}
+    values = {name: random.normal(size=(10, *shape)) for name, shape in shapes.items()}
+    run.save_live({**values, "step": np.array(30), "labels": np.arange(10)})
+    run.save_averages({**values, "step": np.array(30), "images": np.array(1_000)})
+    run.end(end, reason="the loss became infinite or NaN" if end == "diverged" else None, step=31)
+    return run
+
+
+def test_a_stage_and_a_ghost_are_chosen_and_stay_in_the_address(app, open_page, monkeypatch):
+    monkeypatch.setenv("NDMIXER_RUNS", str(app.runs))
+    ghost, run = ended_run("finished"), ended_run("diverged")
+    page = open_page(f"/?depth=2&run={run.id}&stage=block_9&ghost=%3Cb%3E")
+    first = page.locator('.stage[data-stage="block_0"]')
+    expect(page.get_by_text("At block 1")).to_be_visible(timeout=SLOW)  # there is no block 9
+    wait_until(lambda: "block_9" not in page.url and "ghost" not in page.url)
+    first.click()
+    expect(page.get_by_text("class averages at block 0")).to_be_visible()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator('.stage[data-stage="embed"]')).to_have_attribute("aria-current", "true")
+    expect(page.get_by_text("At embed")).to_be_visible()
+    expect(page.get_by_text("class averages at embed")).to_be_visible()
+    wait_until(lambda: "stage=embed" in page.url)
+
+    page.get_by_role("combobox", name="Compare with").click()
+    page.get_by_role("option", name=f"{ghost.id} · 75.00 %").click()
+    expect(page.locator(".key .ghost")).to_contain_text(ghost.id)
+    page.locator("#score canvas").hover()
+    expect(page.locator("#score .tip")).to_contain_text("ghost, test  75.00 %")
+    wait_until(lambda: f"ghost={ghost.id}" in page.url)
+    page.reload()
+    expect(page.get_by_text("At embed")).to_be_visible(timeout=SLOW)
+    expect(page.locator(".key .ghost")).to_contain_text(ghost.id)
+    ghost.delete()
+    expect(page.locator(".key .ghost")).to_be_hidden()
+    expect(page.get_by_text("diverged", exact=True)).to_be_visible()
 
 
 def test_the_web_process_loads_no_tensorflow_and_no_keras(app, page):
