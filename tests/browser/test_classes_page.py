@@ -6,20 +6,30 @@ import numpy as np
 from playwright.sync_api import Page, expect
 
 from ndmixer.runs import Run
+from tests.browser.test_train_page import percent, wait_until
 
 SLOW = 60_000  # milliseconds; a loaded machine starts TensorFlow slowly
 TINY = "/?in_shape=28x28&repr_shape=4x4&out_shape=4x4&epochs=1&train_images=2000"
 
 
-def choose(page: Page, label: str, option: str) -> None:
+def wait_until_drawn(page: Page) -> None:
+    """Until then a figure may be there twice, and an open list may close."""
     idle = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
-    expect(idle).to_be_visible(timeout=SLOW)  # an open list closes when the page is drawn
-    page.get_by_role("combobox", name=label, exact=True).fill(option)  # the list is long
+    expect(idle).to_be_visible(timeout=SLOW)
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    wait_until_drawn(page)
+    box = page.get_by_role("combobox", name=label, exact=True)
+    box.click()
+    box.fill(option)  # the list may be longer than what is shown of it
     page.get_by_role("option", name=option, exact=True).click()
 
 
 def click_cell(page: Page, chart: str, row: int, column: int) -> None:
+    wait_until_drawn(page)
     area = page.locator(f".st-key-{chart} .nsewdrag")
+    expect(area).to_have_count(1, timeout=SLOW)
     area.scroll_into_view_if_needed()
     box = area.bounding_box()
     x, y = ((place + 0.5) / 10 for place in (column, row))
@@ -29,7 +39,7 @@ def click_cell(page: Page, chart: str, row: int, column: int) -> None:
 def test_the_classes_of_a_run_that_was_just_trained_are_looked_at(app, open_page):
     page = open_page(TINY)
     page.get_by_role("button", name=re.compile("Train$")).click(timeout=SLOW)
-    expect(page.get_by_text(re.compile("^(running|finished)$"))).to_be_visible(timeout=SLOW)
+    wait_until(lambda: percent(page, "score") > 0)
     expect(page.get_by_text("finished")).to_be_visible(timeout=SLOW)
     page.get_by_role("link", name="Classes").click()
     expect(page.locator(".st-key-layers .js-plotly-plot")).to_be_visible(timeout=SLOW)
@@ -55,8 +65,11 @@ def test_the_classes_of_a_run_that_was_just_trained_are_looked_at(app, open_page
     expect(told).to_be_visible(timeout=SLOW)
     choose(page, "Distance", "Mahalanobis distance")
     expect(page.get_by_text("judged by the first 1,000 images")).to_be_visible(timeout=SLOW)
+    wait_until_drawn(page)
+    # Streamlit has a button with a help twice, for wide and for narrow windows.
+    button = page.locator(".st-key-distances-data button").locator("visible=true")
     with page.expect_download(timeout=SLOW) as download:
-        page.locator(".st-key-distances-data button").click()
+        button.click()
     with np.load(download.value.path()) as data:
         distances = data["distances"]
     np.testing.assert_array_equal(distances, distances.T)
@@ -64,6 +77,7 @@ def test_the_classes_of_a_run_that_was_just_trained_are_looked_at(app, open_page
     assert np.isfinite(distances).all()
 
     page.get_by_role("link", name="Runs").click()
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible(timeout=SLOW)
     page.get_by_role("link", name="Classes").click()
     expect(told).to_be_visible(timeout=SLOW)  # the choice is kept
     page.set_viewport_size({"width": 390, "height": 844})
