@@ -127,7 +127,8 @@ def test_a_live_view_keeps_its_place_its_zoom_and_its_scale(page):
     press_train(page)
     wait_until(lambda: percent(page, "score") > 20)
     canvas, zoomed = page.locator("#loss canvas"), page.get_by_text("double-click: show all")
-    canvas.evaluate("canvas => { window.kept = canvas }")
+    canvas.evaluate("canvas => { window.kept = [canvas] }")
+    page.locator(".maps canvas").first.evaluate("map => { window.kept.push(map) }")
     page.get_by_role("button", name="log scale").click()
     box = canvas.bounding_box()
     page.mouse.move(box["x"] + 80, box["y"] + 50)
@@ -138,7 +139,11 @@ def test_a_live_view_keeps_its_place_its_zoom_and_its_scale(page):
     for _ in range(4):
         before = readout(page, "counter").inner_text()
         wait_until(lambda: readout(page, "counter").inner_text() != before)  # noqa: B023
-    assert page.evaluate("window.kept.isConnected")
+    page.get_by_role("slider", name="Blocks").press("ArrowRight")
+    expect(page.locator(".flow")).to_contain_text("5 blocks, 28 × 28")
+    page.locator('.stage[data-stage="block_2"]').click()
+    expect(page.get_by_text("At block 2", exact=True)).to_be_visible()
+    assert page.evaluate("window.kept.map(node => node.isConnected)") == [True, True]
 
     def as_it_was_left():
         expect(zoomed).to_have_count(2)  # loss and score share it
@@ -177,13 +182,14 @@ def test_a_stage_and_a_ghost_are_chosen_and_stay_in_the_address(app, open_page, 
     ghost, run = ended_run("finished"), ended_run("diverged")
     page = open_page(f"/?depth=2&run={run.id}&stage=block_9&ghost=%3Cb%3E")
     first = page.locator('.stage[data-stage="block_0"]')
-    expect(page.get_by_text("At block 1")).to_be_visible(timeout=SLOW)  # there is no block 9
+    # There is no block 9.
+    expect(page.get_by_text("At block 1", exact=True)).to_be_visible(timeout=SLOW)
     wait_until(lambda: "block_9" not in page.url and "ghost" not in page.url)
     first.click()
     expect(page.get_by_text("class averages at block 0")).to_be_visible()
     page.keyboard.press("ArrowLeft")
     expect(page.locator('.stage[data-stage="embed"]')).to_have_attribute("aria-current", "true")
-    expect(page.get_by_text("At embed")).to_be_visible()
+    expect(page.get_by_text("At embed", exact=True)).to_be_visible()
     expect(page.get_by_text("class averages at embed")).to_be_visible()
     wait_until(lambda: "stage=embed" in page.url)
 
@@ -194,7 +200,7 @@ def test_a_stage_and_a_ghost_are_chosen_and_stay_in_the_address(app, open_page, 
     expect(page.locator("#score .tip")).to_contain_text("ghost, test  75.00 %")
     wait_until(lambda: f"ghost={ghost.id}" in page.url)
     page.reload()
-    expect(page.get_by_text("At embed")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("At embed", exact=True)).to_be_visible(timeout=SLOW)
     expect(page.locator(".key .ghost")).to_contain_text(ghost.id)
     ghost.delete()
     expect(page.locator(".key .ghost")).to_be_hidden()
