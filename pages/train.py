@@ -78,7 +78,7 @@ def watch(below: DeltaGenerator) -> None:
                 st.button("Pause", icon=":material/pause:", on_click=jobs.pause, args=[run.id])
             st.button("Stop", icon=":material/stop:", on_click=jobs.stop, args=[run.id])
     plot = st.container()
-    other = ghost_of(run) if run and status != "unreadable" else None
+    other = ghost_of(run, status in ENDED) if run and status != "unreadable" else None
     with plot:
         task = run.model_spec.task if run else choice[0].task if choice else "classifier"
         ghost = curves_of(other, "ghost_curves") if other else None
