@@ -259,16 +259,17 @@ class Run:
 
     def last_event(self) -> Event | None:
         """The last complete event, read from the end of the file."""
-        events = self._last_events()
-        return events[-1] if events else None
+        # One line at a time: a page asks several times a second, and the last line will do.
+        lines = reversed(self._tail().splitlines(keepends=True))
+        return next((event for line in lines for event in _events(line)), None)
 
-    def _last_events(self) -> list[Event]:
+    def _tail(self) -> bytes:
         try:
             with (self.folder / "metrics.jsonl").open("rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
-                return _events(file.read())
+                return file.read()
         except OSError:
-            return []
+            return b""
 
     def save_weights(self, weights: Mapping[str, np.ndarray], step: int) -> None:
         """Replaces `weights.safetensors`, the last weights."""
@@ -455,7 +456,7 @@ class Run:
     def _longer(self, status: Status, epochs: int | None) -> TrainSpec:
         """The training with more epochs, if they are more than it has."""
         spec = self.train_spec
-        progress = next((e for e in reversed(self._last_events()) if "total_steps" in e), None)
+        progress = next((e for e in reversed(_events(self._tail())) if "total_steps" in e), None)
         least = 1
         if progress is not None:
             least = progress["epoch"]

@@ -56,7 +56,7 @@ def watch(below: DeltaGenerator) -> None:
         st.markdown(describe(run, status) if run else fresh)
         run_controls(run, status, curves.last if curves else {})
     plot = st.container()
-    other = ghost_of(run) if run and readable else None
+    other = ghost_of(run, status in ENDED) if run and readable else None
     with plot:
         model = run.model_spec if run and readable else choice[0] if choice else ModelSpec()
         ghost = curves_of(other, "ghost_curves") if other else None

@@ -391,7 +391,7 @@ def test_full_disk_fails_the_run_with_the_reason_and_harms_no_other(small_disk, 
     assert early.status() == "finished"
     np.testing.assert_equal(early.load_weights(), weights)
     jobs.continue_run(run.id)
-    wait_for(run, "running")
+    wait(lambda: run.error is None)  # it has begun anew
     wait(lambda: trains(run))
 
 

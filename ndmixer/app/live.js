@@ -123,11 +123,11 @@ function draw(view, panel) {
     }
     g.globalAlpha = 1;
   }
-  if (view.data.diverged != null) {
+  if (view.data.diverged != null && !panel.gates) {
     const at = Math.round(x(view.data.diverged)) - 0.5, left = at > (box.left + box.right) / 2;
     g.strokeStyle = g.fillStyle = text; g.setLineDash([5, 3]); g.beginPath(); g.moveTo(at, box.top); g.lineTo(at, box.bottom); g.stroke(); g.setLineDash([]);
-    g.textAlign = left ? "right" : "left"; g.textBaseline = "top";
-    g.fillText(`diverged at step ${view.data.diverged.toLocaleString("en-US")}`, at + (left ? -4 : 4), box.top);
+    g.textAlign = left ? "right" : "left"; g.textBaseline = "middle";
+    g.fillText(`diverged at step ${view.data.diverged.toLocaleString("en-US")}`, at + (left ? -4 : 4), (box.top + box.bottom) / 2);
   }
   g.restore();
   if (view.drag && view.drag.panel === panel) {
@@ -147,7 +147,7 @@ function hover(view, panel, g, x, y, text) {
   const shown = (v) => v == null || !Number.isFinite(v) ? "–" : panel.percent ? (100 * v).toFixed(2) + " %" : Number(v.toPrecision(4)).toString();
   const lines = panel.lines(view.data), steps = lines[0]?.[0] ?? [], { tip } = panel;
   const zero = panel.log && lines.some(([, values]) => values.some((v) => v <= 0)) ? "0 is not shown" : "";
-  panel.note.textContent = panel.gates ? "one line a block" : view.zoom ? "double-click: show all" : zero;
+  panel.note.textContent = panel.gates ? "one line a block" : zero || (view.zoom && panel !== view.panels[0] ? "double-click: show all" : "");
   tip.hidden = view.hover == null || !steps.length;
   if (tip.hidden) return;
   const i = nearest(steps, view.hover), at = Math.round(x(steps[i])) + 0.5;

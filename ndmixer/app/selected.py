@@ -107,26 +107,29 @@ def choose_stage(name: str) -> None:
     st.session_state.stage = name
 
 
-def ghost_of(run: Run) -> Run | None:
-    """Draws the choice of a run to compare with; the one that is chosen."""
-    state = st.session_state
-    titles = _ghosts(run)
+def ghost_of(run: Run, ended: bool) -> Run | None:
+    """Draws the choice of a run to compare with; the one that is chosen.
+
+    Args:
+        run: The run that is shown.
+        ended: Whether it will not go on by itself.
+    """
+    titles = _ghosts(run, ended)
     if not titles:
         return None
-    now = _named("ghost") if _named("ghost") in titles else None
-    if state.get("ghost_choice") != now:  # else a click on its way would be undone
-        state.ghost_choice = now
-    st.selectbox(
+    ids, now = ["", *titles], _named("ghost")
+    # The choice is told as the default, not put into the state of the widget: a browser that
+    # gets the next update first would never see it, and answer that nothing is chosen.
+    name = st.selectbox(
         "Compare with",
-        list(titles),
-        index=None,
-        format_func=lambda name: titles.get(name, name),
+        ids,
+        index=ids.index(now) if now in ids else 0,
+        format_func=lambda name: titles.get(name, "no other run"),
         key="ghost_choice",
-        placeholder="another run of this task",
         width=340,
         on_change=_choose_ghost,
     )
-    return open_run(state.ghost_choice) if _exists(state.ghost_choice) else None
+    return open_run(name) if name and _exists(name) else None
 
 
 def _choose_ghost() -> None:
@@ -137,9 +140,9 @@ def _choose_ghost() -> None:
         st.query_params.pop("ghost", None)
 
 
-def _ghosts(run: Run) -> dict[str, str]:
+def _ghosts(run: Run, ended: bool) -> dict[str, str]:
     """Ids and titles of the runs of the same task; looked up again when there are others."""
-    version = (run.id, run.name, runs_folder().stat().st_mtime_ns, run.status() in ENDED)
+    version = (run.id, runs_folder().stat().st_mtime_ns, ended)
     kept = st.session_state.get("ghosts")
     if kept is None or kept[0] != version:
         task = run.model_spec.task

@@ -10,7 +10,7 @@ from ndmixer import PRESETS, ModelSpec, TrainSpec, accounting, jobs, runs
 from ndmixer.accounting import walk
 from ndmixer.inspection import looked_at
 
-PAGE = str(Path(__file__).parents[1] / "pages" / "classes.py")
+PAGE = str(Path(__file__).parents[2] / "pages" / "classes.py")
 AUTOENCODER = PRESETS["autoencoder-small"].model
 FOUR_AXES = ModelSpec(in_shape=(4, 7, 4, 7), repr_shape=(3, 4, 2, 5), depth=1)
 

@@ -31,6 +31,11 @@ def wait_until(condition, seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+def address(page: Page) -> str:
+    """The address now; `page.url` stands still while nothing else is asked of the page."""
+    return page.evaluate("location.href")
+
+
 def press_train(page: Page) -> None:
     page.get_by_role("button", name=TRAIN).click()
 
@@ -114,7 +119,7 @@ def test_a_wrong_shape_is_named_beside_its_control_and_turns_train_off(page):
 def test_the_address_holds_the_choice_and_a_bad_one_is_said_and_left_out(page, open_page):
     choose_preset(page, "Classifier, 4 × 4 inside")
     expect(page.locator(".flow")).to_contain_text("766")
-    wait_until(lambda: "repr_shape=4x4" in page.url)
+    wait_until(lambda: "repr_shape=4x4" in address(page))
     again = open_page(page.url.partition(f":{page.url.split(':')[2].split('/')[0]}")[2])
     expect(again.locator(".flow")).to_contain_text("766", timeout=SLOW)
 
@@ -146,7 +151,7 @@ def test_a_live_view_keeps_its_place_its_zoom_and_its_scale(page):
     assert page.evaluate("window.kept.map(node => node.isConnected)") == [True, True]
 
     def as_it_was_left():
-        expect(zoomed).to_have_count(2)  # loss and score share it
+        expect(zoomed).to_be_visible()
         log = page.get_by_role("button", name="log scale")
         expect(log).to_have_attribute("aria-pressed", "true")
 
@@ -184,21 +189,21 @@ def test_a_stage_and_a_ghost_are_chosen_and_stay_in_the_address(app, open_page, 
     first = page.locator('.stage[data-stage="block_0"]')
     # There is no block 9.
     expect(page.get_by_text("At block 1", exact=True)).to_be_visible(timeout=SLOW)
-    wait_until(lambda: "block_9" not in page.url and "ghost" not in page.url)
+    wait_until(lambda: not re.search("block_9|ghost", address(page)))
     first.click()
     expect(page.get_by_text("class averages at block 0")).to_be_visible()
     page.keyboard.press("ArrowLeft")
     expect(page.locator('.stage[data-stage="embed"]')).to_have_attribute("aria-current", "true")
     expect(page.get_by_text("At embed", exact=True)).to_be_visible()
     expect(page.get_by_text("class averages at embed")).to_be_visible()
-    wait_until(lambda: "stage=embed" in page.url)
+    wait_until(lambda: "stage=embed" in address(page))
 
     page.get_by_role("combobox", name="Compare with").click()
     page.get_by_role("option", name=f"{ghost.id} · 75.00 %").click()
     expect(page.locator(".key .ghost")).to_contain_text(ghost.id)
     page.locator("#score canvas").hover()
     expect(page.locator("#score .tip")).to_contain_text("ghost, test  75.00 %")
-    wait_until(lambda: f"ghost={ghost.id}" in page.url)
+    wait_until(lambda: f"ghost={ghost.id}" in address(page))
     page.reload()
     expect(page.get_by_text("At embed", exact=True)).to_be_visible(timeout=SLOW)
     expect(page.locator(".key .ghost")).to_contain_text(ghost.id)
