@@ -93,7 +93,8 @@ def first(app: App, browser: Browser) -> dict[str, object]:
 
 def first_point(app: App, page: Page) -> float:
     """Trains until a hundred steps are done; seconds from the click to the first that is seen."""
-    before = set(app.runs.iterdir()) if app.runs.exists() else set()
+    app.runs.mkdir(exist_ok=True)
+    before = set(app.runs.iterdir())
     press(page, "Train")
     begin = time.perf_counter()
     wait(lambda: set(app.runs.iterdir()) - before)

@@ -374,7 +374,8 @@ class _Training:
         elif step >= self._next_snapshot:
             self._snapshot()
             self._plan_snapshot()
-        if time.monotonic() - self._shown > LIVE_SECONDS:
+        # Nothing is new in another phase, and nothing may be computed beside the compiler.
+        if event["phase"] == "training" and time.monotonic() - self._shown > LIVE_SECONDS:
             self._show()
         self._keep()
         self._on_event(event)

@@ -4,12 +4,12 @@ Adam on the pure function of `ndmixer.models.forward`, a burst of many steps in 
 graph. In each step the batch is cut into shards, one a core, whose gradients are compiled by
 XLA and run side by side: a core that works alone on half a batch is never waited for, while
 one matrix product as small as these gains nothing from a second core. The first few steps run
-uncompiled while another thread compiles, so that a curve begins at once; their number is
-fixed, so that a seed still determines the result.
+uncompiled before another thread compiles, so that a curve begins at once; their number is
+fixed, so that a seed still determines the result. They do not overlap with the compiler:
+while one thread traces a function, eager steps in another can crash the process.
 """
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -28,9 +28,8 @@ from ndmixer.spec import ModelSpec, TrainSpec
 
 Event = dict[str, Any]
 
-FIRST_STEPS = 8  # run uncompiled while the compiler works
+FIRST_STEPS = 8  # run uncompiled, before the compiler works
 BURST_SECONDS = 0.1  # a stop waits for one burst, a page sees one event a burst
-SWITCH_SECONDS = 2e-4
 EVENT_SECONDS = 0.2  # longest silence while compiling or evaluating
 BURST_IMAGES = 8_192  # in one call at most, 25 MB of MNIST
 SHARD_IMAGES = 8  # at least; fewer are not worth a core
@@ -155,6 +154,7 @@ class Trainer:
         self.evaluated = 0
         self._seconds = 0.0
         self._last: Event = {}
+        self._compilations: dict[str, _Task] = {}
 
         self._model = build_model(model_spec, train_spec.seed)
         weights = self._program.join({v.path: v.numpy() for v in self._model.trainable_variables})
@@ -239,14 +239,9 @@ class Trainer:
 
         self._on_event, self._should_stop = on_event, stop
         self._started = time.perf_counter() - self._seconds
-        # The uncompiled steps hand the interpreter to and fro with the thread that compiles,
-        # and would wait for Python's whole 5 ms each time.
-        interval = sys.getswitchinterval()
-        sys.setswitchinterval(SWITCH_SECONDS)
         try:
             self._run()
         finally:
-            sys.setswitchinterval(interval)
             self._seconds = time.perf_counter() - self._started
 
     @property
@@ -255,13 +250,12 @@ class Trainer:
         return self.reason is not None or self.evaluated == self.total_steps
 
     def _run(self) -> None:
-        train_compiled, test_compiled = self._start_compiling()
         burst, order, order_epoch = 1, np.empty(0), -1
         while not self.finished and not self._should_stop():
             epoch, first = divmod(self.step, self.steps_per_epoch)
             late = self._is_late()
             if self.step > self.evaluated and (first == 0 or late):
-                if not self._wait(test_compiled, "evaluating") or not self._evaluate():
+                if not self._wait("evaluating", self._compile_test) or not self._evaluate():
                     return
                 continue
             if late:
@@ -274,7 +268,7 @@ class Trainer:
                 left = min(left, self.limit - self.step)
             if self.step < FIRST_STEPS:
                 count, compiled = min(burst, FIRST_STEPS - self.step, left), False
-            elif self._wait(train_compiled, "compiling"):
+            elif self._wait("compiling", self._compile_train):
                 # A few steps left over would be a burst of their own, and a noisy point.
                 count = left if left < 1.5 * burst else burst
                 count, compiled = min(count, self._longest_burst), True
@@ -348,22 +342,18 @@ class Trainer:
         padding = (0, 0), (0, -self._batch_size % self._program.shards)
         return np.pad(order.reshape(self.steps_per_epoch, -1), padding, constant_values=-1)
 
-    def _start_compiling(self) -> tuple["_Task", "_Task"]:
-        """Compiles in another thread, by a burst of one step and one call of the evaluation."""
-        state, rate = self._state, tf.constant(self.learning_rate)
+    def _compile_train(self) -> None:
         shown = self._shown(self._order(0)[:1])
+        self._program.burst(self._state, *shown, tf.constant(self.learning_rate))
 
-        def compile_train() -> None:
-            self._program.burst(state, *shown, rate)
+    def _compile_test(self) -> None:
+        self._program.evaluate(self._state.weights, *self._test_set, tf.constant(0))
 
-        def compile_test() -> None:
-            self._program.evaluate(state.weights, *self._test_set, tf.constant(0))
-
-        first = _Task(compile_train)
-        return first, _Task(compile_test, after=first)
-
-    def _wait(self, task: "_Task", phase: str) -> bool:
-        """Waits for a compilation; False if it was told to stop meanwhile."""
+    def _wait(self, phase: str, compile_it: Callable[[], None]) -> bool:
+        """Waits for a compilation, begun once; False if it was told to stop meanwhile."""
+        task = self._compilations.get(phase)
+        if task is None:
+            task = self._compilations[phase] = _Task(compile_it)
         while not task.done(0.02):
             if self._should_stop():
                 return False
@@ -393,16 +383,14 @@ class _Task:
     A process that ends meanwhile waits for it: torn down under a running compiler it crashes.
     """
 
-    def __init__(self, call: Callable[[], None], after: "_Task | None" = None) -> None:
-        self._call, self._after = call, after
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call = call
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
     def _run(self) -> None:
         try:
-            if self._after is not None:
-                self._after._thread.join()
             self._call()
         except BaseException as error:  # handed to the thread that waits
             self._error = error
