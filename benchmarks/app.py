@@ -1,7 +1,7 @@
 """The app as a person meets it: start, first point, cost of the display, memory over many runs.
 
-    python benchmarks/app.py                   all four parts, about 15 minutes
-    python benchmarks/app.py start first       some of them
+    python benchmarks/app.py                           all four parts
+    python benchmarks/app.py --parts start first       some of them
 
 A real app, a real browser and real trainings, on a machine that should have nothing else to
 do. Prints one line of JSON a part and keeps all of them in `results/app.json`.
@@ -176,7 +176,7 @@ PARTS = {part.__name__: part for part in (start, first, display, memory)}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
+    parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
     arguments = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     with sync_playwright() as playwright:

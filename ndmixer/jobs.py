@@ -32,7 +32,6 @@ import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -40,7 +39,7 @@ import numpy as np
 
 from ndmixer import runs
 from ndmixer.accounting import accounting
-from ndmixer.geometry import Metric
+from ndmixer.geometry import ClassStatistics, Metric
 from ndmixer.runs import Event, Run, Status
 from ndmixer.spec import ModelSpec, TrainSpec
 
@@ -62,7 +61,6 @@ FIRST_SNAPSHOT = 50  # steps; doubled each time
 EPOCH_SNAPSHOTS = 100  # at most so many at the ends of epochs
 LIVE_SECONDS = 0.5  # between two pictures of the probes
 GEOMETRY_IMAGES = 1_000  # test images whose class averages are shown while training runs
-GEOMETRY_NUMBERS = 25_000_000  # of all stages at once; bounds the memory
 
 # One worker process for each role. A task asks for one unit of its role. They never run out,
 # since one thread runs one task anyway: a paused run gives the thread to the next, not the unit.
@@ -589,23 +587,16 @@ def _averages(
     spec: ModelSpec, weights: dict[str, np.ndarray], images: np.ndarray, labels: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The class averages at every stage but the inner axes; none if a class has no image."""
-    from ndmixer.representations import representations
+    from ndmixer.representations import in_batches
 
-    counts = np.bincount(labels)
-    if not counts.all():
+    classes = int(labels.max()) + 1
+    stages = tuple(stage.name for stage in accounting(spec).stages)
+    statistics = {name: ClassStatistics(classes) for name in stages}
+    for part, name, values in in_batches(spec, weights, images, stages):
+        statistics[name].add(values, labels[part])
+    if not statistics[stages[0]].counts.all():
         return {}
-    stages = {stage.name: prod(stage.shape) for stage in accounting(spec).stages}
-    # Parts of one size, since each size is traced anew; a deep and wide model takes small ones.
-    sizes = (500, 250, 100, 50, 20, 10)
-    part = next((n for n in sizes if n * sum(stages.values()) <= GEOMETRY_NUMBERS), sizes[-1])
-    sums: dict[str, np.ndarray] = {}
-    for start in range(0, len(images), part):
-        classes = np.eye(len(counts), dtype=np.float32)[labels[start : start + part]]
-        values = representations(spec, weights, images[start : start + part], tuple(stages))
-        for name, value in values.items():
-            total = np.tensordot(classes, value, axes=(0, 0)).astype(np.float64)
-            sums[name] = sums.get(name, 0) + total
-    means = {n: (s.T / counts).T.astype(np.float32) for n, s in sums.items()}
+    means = {name: s.averages().astype(np.float32) for name, s in statistics.items()}
     return {name: mean for name, mean in means.items() if np.isfinite(mean).all()}
 
 

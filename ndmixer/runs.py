@@ -242,14 +242,13 @@ class Run:
             event: More for the last line of `metrics.jsonl`.
         """
         line = " ".join((reason or "").split())
-        if reason is not None:
+        if reason is not None and end in ("failed", "diverged"):
             try:
-                if end in ("failed", "diverged"):
-                    self._write("error.txt", f"{line}\n\n{details}".rstrip().encode() + b"\n")
-                else:
-                    event["reason"] = line
-            except OSError:
+                self._write("error.txt", f"{line}\n\n{details}".rstrip().encode() + b"\n")
+            except OSError:  # a line more may fit where a file does not
                 event["reason"] = line
+        elif reason is not None:
+            event["reason"] = line
         self.append({**event, "end": end})
         self.drop_wish()
 
@@ -471,7 +470,7 @@ class Run:
                 f"Received: epochs={epochs}"
             )
         changes: dict[str, Any] = {"epochs": epochs}
-        if "reason" in (self.last_event() or {}):  # finished by a condition that holds still
+        if status == "finished" and "reason" in (self.last_event() or {}):  # a condition holds
             changes |= {"target_accuracy": None, "max_seconds": None}
         return TrainSpec.model_validate(spec.model_dump() | changes)
 

@@ -419,6 +419,22 @@ def test_wish_to_continue_that_nobody_can_fulfil_leaves_the_run_as_it_was(run):
     assert (run.status(), run.error, wish.exists()) == ("failed", "no worker", False)
 
 
+def test_reason_without_room_for_its_file_is_told_and_ends_no_stop_condition(monkeypatch):
+    run = runs.create(TINY, TrainSpec(epochs=3, max_seconds=30))
+
+    def full(*_: object) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_write", full)
+        run.end("failed", reason="the disk is full")
+    assert (run.status(), run.error) == ("failed", "the disk is full")
+    run.ask_to_continue()
+    with run.lock():
+        run.begin()
+    assert run.train_spec.max_seconds == 30
+
+
 @pytest.mark.parametrize("cut_off", ["spec.json", "metrics.jsonl", "error.txt", "continue"])
 def test_worker_killed_while_it_begins_leaves_an_interrupted_run(run, monkeypatch, cut_off):
     trained(run, 10, 8, end="failed")

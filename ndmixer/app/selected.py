@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from ndmixer.accounting import accounting, last_block
-from ndmixer.app.live import Curves, score_text
+from ndmixer.app.live import SCORES, Curves, score_text
 from ndmixer.app.run_table import last_test
 from ndmixer.app.words import ENDED
 from ndmixer.runs import Run, list_runs, open_run, runs_folder
@@ -155,8 +155,8 @@ def _ghosts(run: Run, ended: bool) -> dict[str, str]:
             except ValueError:
                 continue
             test = last_test(other) if same else {}
-            score = "accuracy" if task == "classifier" else "rmse"
             if test:
+                score = SCORES[task]
                 name = other.name if len(other.name) < 48 else f"{other.name[:46]} …"
                 titles[other.id] = f"{name} · {score_text(test.get(f'val_{score}'), score)}"
         kept = st.session_state["ghosts"] = version, titles
