@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ndmixer.accounting import accounting, stages
+from ndmixer.datasets import Dataset
 from ndmixer.geometry import (
     ClassStatistics,
     Metric,
@@ -18,7 +19,7 @@ from ndmixer.geometry import (
     nearest_average,
     scatter_ratio,
 )
-from ndmixer.representations import in_batches
+from ndmixer.representations import in_batches, probe_images, representations
 from ndmixer.spec import ModelSpec
 
 SAMPLE = 1_000  # images at most of which single ones are compared
@@ -164,3 +165,26 @@ def class_summary(passed: ClassPass, stage: str) -> dict[str, Any]:
     if passed.predictions is not None:
         summary["predictions"] = passed.predictions
     return summary
+
+
+def probes(spec: ModelSpec, weights: dict[str, np.ndarray], data: Dataset) -> dict[str, np.ndarray]:
+    """The probes at every stage but the inner axes, and their labels."""
+    images, labels = probe_images(data)
+    stages = tuple(stage.name for stage in accounting(spec).stages)
+    values = representations(spec, weights, images, stages)
+    return {"labels": labels, **{name: v.astype(np.float32) for name, v in values.items()}}
+
+
+def averages_of(
+    spec: ModelSpec, weights: dict[str, np.ndarray], images: np.ndarray, labels: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The class averages at every stage but the inner axes; none if a class has no image."""
+    classes = int(labels.max()) + 1
+    stages = tuple(stage.name for stage in accounting(spec).stages)
+    statistics = {name: ClassStatistics(classes) for name in stages}
+    for part, name, values in in_batches(spec, weights, images, stages):
+        statistics[name].add(values, labels[part])
+    if not statistics[stages[0]].counts.all():
+        return {}
+    means = {name: s.averages().astype(np.float32) for name, s in statistics.items()}
+    return {name: mean for name, mean in means.items() if np.isfinite(mean).all()}

@@ -318,7 +318,7 @@ def test_script_of_a_download_measures_what_was_recorded(tmp_path, model):
     run = runs.create(model, TRAIN)
     jobs.train_run(run)
     assert run.status() == "finished"
-    keras_file = jobs._keras_file(str(run.folder), "")
+    keras_file = jobs.inspecting._keras_file(str(run.folder), "")
     with zipfile.ZipFile(io.BytesIO(pack(run, keras_file))) as archive:
         archive.extractall(tmp_path / "download")
     code = (tmp_path / "download" / "evaluate.py").read_text()

@@ -106,7 +106,7 @@ def test_run_trains_to_its_end_once(submit):
 
     with pytest.raises(runs.RunLocked, match="trained before"):
         jobs.train_run(run)
-    jobs._train_run(str(run.folder))  # a task that is told to do it again
+    jobs.training_task.train_task(str(run.folder))  # a task that is told to do it again
     assert run.metrics() == events
 
 
@@ -326,7 +326,7 @@ def test_run_killed_or_stopped_goes_on_as_if_unbroken(submit):
     ]
     assert results[0] == results[1]
     assert [e["end"] for e in events if "end" in e] == ["finished"]
-    jobs._train_run(str(run.folder))  # a task that is told to do it again
+    jobs.training_task.train_task(str(run.folder))  # a task that is told to do it again
     assert run.metrics() == events
 
 

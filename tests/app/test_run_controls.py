@@ -26,8 +26,8 @@ LOCKS = ExitStack()
 @pytest.fixture(autouse=True)
 def no_engine(tmp_path, monkeypatch):
     monkeypatch.setenv("NDMIXER_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setattr(jobs._engine, "put", lambda run: None)
-    monkeypatch.setattr(jobs._engine, "call", lambda *arguments: None)
+    monkeypatch.setattr(jobs.engine.engine, "put", lambda run: None)
+    monkeypatch.setattr(jobs.engine.engine, "call", lambda *arguments: None)
     with LOCKS:
         yield
 

@@ -1,0 +1,51 @@
+"""The engine: where training and inspection run, in processes of their own.
+
+`NDMIXER_SCHEDULER=tcp://...` trains on a cluster that exists already, and so does a
+`distributed.Client` that the caller made. Its workers need this package, the same runs
+folder under the same path, and one thread each
+(`dask worker --nthreads 1 --preload ndmixer.jobs`).
+
+A run is trained once, and once more for each wish to continue it: a task that finds its
+run begun, and no such wish, leaves it alone. So a task may be submitted again whenever its
+fate is not known.
+"""
+
+from ndmixer.jobs.control import continue_run as continue_run
+from ndmixer.jobs.control import pause as pause
+from ndmixer.jobs.control import resume as resume
+from ndmixer.jobs.control import set_learning_rate as set_learning_rate
+from ndmixer.jobs.control import status as status
+from ndmixer.jobs.control import step as step
+from ndmixer.jobs.control import stop as stop
+from ndmixer.jobs.control import submit as submit
+from ndmixer.jobs.engine import close_engine as close_engine
+from ndmixer.jobs.engine import engine_state as engine_state
+from ndmixer.jobs.engine import start_engine as start_engine
+from ndmixer.jobs.inspecting import Part as Part
+from ndmixer.jobs.inspecting import class_geometry as class_geometry
+from ndmixer.jobs.inspecting import keras_file as keras_file
+from ndmixer.jobs.inspecting import pictures as pictures
+from ndmixer.jobs.inspecting import untrained as untrained
+from ndmixer.jobs.training_task import train_run as train_run
+from ndmixer.jobs.worker import dask_setup as dask_setup
+
+__all__ = [
+    "Part",
+    "class_geometry",
+    "close_engine",
+    "continue_run",
+    "dask_setup",
+    "engine_state",
+    "keras_file",
+    "pause",
+    "pictures",
+    "resume",
+    "set_learning_rate",
+    "start_engine",
+    "status",
+    "step",
+    "stop",
+    "submit",
+    "train_run",
+    "untrained",
+]
