@@ -93,7 +93,6 @@ def first(app: App, browser: Browser) -> dict[str, object]:
 
 def first_point(app: App, page: Page) -> float:
     """Trains until a hundred steps are done; seconds from the click to the first that is seen."""
-    app.runs.mkdir(exist_ok=True)
     before = set(app.runs.iterdir())
     press(page, "Train")
     begin = time.perf_counter()
@@ -184,6 +183,7 @@ def main() -> None:
         for name in arguments.parts:
             with tempfile.TemporaryDirectory() as folder:
                 app = App(Path(folder))
+                app.runs.mkdir()
                 app.start()
                 try:
                     results[name] = PARTS[name](app, browser)

@@ -23,6 +23,7 @@ from ndmixer.representations import in_batches, probe_images, representations
 from ndmixer.spec import ModelSpec
 
 SAMPLE = 1_000  # images at most of which single ones are compared
+GEOMETRY_IMAGES = 1_000  # test images whose class averages are shown while training runs
 SAMPLE_NUMBERS = 32_000_000  # float32, of all stages together
 
 
@@ -167,8 +168,14 @@ def class_summary(passed: ClassPass, stage: str) -> dict[str, Any]:
     return summary
 
 
-def probes(spec: ModelSpec, weights: dict[str, np.ndarray], data: Dataset) -> dict[str, np.ndarray]:
-    """The probes at every stage but the inner axes, and their labels."""
+def probes(
+    spec: ModelSpec, weights: Mapping[str, ArrayLike], data: Dataset
+) -> dict[str, NDArray[Any]]:
+    """The probes at every stage but the inner axes, and their labels.
+
+    Returns:
+        For each stage an array of shape `(probes, *stage.shape)`, float32, and `labels`.
+    """
     images, labels = probe_images(data)
     stages = tuple(stage.name for stage in accounting(spec).stages)
     values = representations(spec, weights, images, stages)
@@ -176,15 +183,21 @@ def probes(spec: ModelSpec, weights: dict[str, np.ndarray], data: Dataset) -> di
 
 
 def averages_of(
-    spec: ModelSpec, weights: dict[str, np.ndarray], images: np.ndarray, labels: np.ndarray
-) -> dict[str, np.ndarray]:
-    """The class averages at every stage but the inner axes; none if a class has no image."""
-    classes = int(labels.max()) + 1
+    spec: ModelSpec, weights: Mapping[str, ArrayLike], data: Dataset
+) -> dict[str, NDArray[Any]]:
+    """The class averages of the first test images at every stage but the inner axes.
+
+    Returns:
+        For each stage whose averages are finite an array of shape `(classes, *stage.shape)`,
+        float32, and `images`, how many there were; empty if a class has no image among them.
+    """
+    images, labels = data.x_test[:GEOMETRY_IMAGES], data.y_test[:GEOMETRY_IMAGES]
     stages = tuple(stage.name for stage in accounting(spec).stages)
-    statistics = {name: ClassStatistics(classes) for name in stages}
+    statistics = {name: ClassStatistics(int(labels.max()) + 1) for name in stages}
     for part, name, values in in_batches(spec, weights, images, stages):
         statistics[name].add(values, labels[part])
     if not statistics[stages[0]].counts.all():
         return {}
     means = {name: s.averages().astype(np.float32) for name, s in statistics.items()}
-    return {name: mean for name, mean in means.items() if np.isfinite(mean).all()}
+    finite = {name: mean for name, mean in means.items() if np.isfinite(mean).all()}
+    return {"images": np.array(len(labels)), **finite} if finite else {}

@@ -29,6 +29,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
 import ndmixer
+from ndmixer.presets import PRESETS
 from ndmixer.spec import ModelSpec, TrainSpec
 
 End = Literal["finished", "stopped", "diverged", "failed"]
@@ -41,6 +42,8 @@ MORE_EPOCHS = 10  # of a finished run that goes on, unless somebody says how man
 FRESH_SECONDS = 60  # so long after its last touch is a process on another computer trusted
 TAIL_BYTES = 65_536  # holds the last line of metrics.jsonl many times
 NAME_LENGTH, NOTE_LENGTH = 80, 4_000  # characters
+
+MODELS = Path(ndmixer.__file__).parents[1] / "models"  # trained ones, beside the package
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _OWN_ID = re.compile(r"\d{8}-\d{6}-.*")
@@ -115,6 +118,19 @@ class Run:
         """What a person wrote about it; plain text of any length up to `NOTE_LENGTH`."""
         return self._about().get("note", "")
 
+    @property
+    def shipped(self) -> bool:
+        """Whether it is one of the trained models of the project, which stay as they are."""
+        return self.folder.parent == MODELS
+
+    @property
+    def card(self) -> str:
+        """How a shipped model was made and what it is good for, in Markdown; else empty."""
+        try:
+            return (self.folder / "README.md").read_text("utf-8") if self.shipped else ""
+        except OSError:
+            return ""
+
     def describe(self, *, name: str | None = None, note: str | None = None) -> None:
         """Renames the run or notes something on it, in `about.json`; its id stays.
 
@@ -123,8 +139,9 @@ class Run:
             note: Any text; None leaves the note.
 
         Raises:
-            ValueError: the text is too long.
+            ValueError: the text is too long, or the model ships with the project.
         """
+        self._check_own()
         changes = {}
         if name is not None:
             changes["name"] = _text("name", " ".join(name.split()), NAME_LENGTH) or self.id
@@ -137,8 +154,9 @@ class Run:
 
         Raises:
             RunLocked: it trains, or waits for its turn.
-            ValueError: the folder was not made by a run.
+            ValueError: the folder was not made by a run, or ships with the project.
         """
+        self._check_own()
         status = self.status()
         if status in ("queued", "running", "paused"):
             raise RunLocked(
@@ -433,8 +451,10 @@ class Run:
 
         Raises:
             RunLocked: it trains, or waits for its turn.
-            ValueError: it has so many epochs already, or no state to go on from.
+            ValueError: it has so many epochs already, or no state to go on from, or the model
+                ships with the project.
         """
+        self._check_own()
         status = self.status()
         if status in ("queued", "running", "paused"):
             raise RunLocked(
@@ -618,6 +638,13 @@ class Run:
         except ValueError:  # a run that cannot be read has an id still
             return None
 
+    def _check_own(self) -> None:
+        if self.shipped:
+            raise ValueError(
+                "a model that ships with the project stays as it is; start its specification as "
+                f"a new run. Received: {self.id}"
+            )
+
     def _write(self, name: str, content: bytes) -> None:
         path = self.folder / name
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -708,7 +735,7 @@ def create(
 
 
 def open_run(run_id: str) -> Run:
-    """Finds a run by its id, which may come from an address bar.
+    """Finds a run, or a shipped model, by its id, which may come from an address bar.
 
     Raises:
         ValueError: this cannot be an id.
@@ -720,12 +747,19 @@ def open_run(run_id: str) -> Run:
             f"20261123-131502-classifier-a3f9. Received: run_id={run_id[:200]!r}"
         )
     run = Run(runs_folder() / run_id)
+    if not run.folder.is_dir() and (MODELS / run_id).is_dir():
+        return Run(MODELS / run_id)
     if not run.folder.is_dir():
         raise UnknownRun(
             "there is no such run; `list_runs()` knows those there are, and NDMIXER_RUNS says "
             f"where they lie. Received: run_id={run_id!r}, folder={runs_folder()}"
         )
     return run
+
+
+def shipped_models() -> list[Run]:
+    """The trained models that come with the project, in the order of the presets."""
+    return [Run(MODELS / name) for name in PRESETS if (MODELS / name / "spec.json").exists()]
 
 
 def list_runs() -> list[Run]:

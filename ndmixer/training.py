@@ -35,6 +35,8 @@ BURST_IMAGES = 8_192  # in one call at most, 25 MB of MNIST
 SHARD_IMAGES = 8  # at least; fewer are not worth a core
 EVALUATION_FLOPS = 2e9  # of one shard; small enough that a stop is quick on a slow core
 
+PROGRAMS = 8  # compiled ones that are kept for the next training of the same kind
+
 MEAN, VARIANCE = "adam/mean/", "adam/variance/"  # before a weight's name, its moments
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Keras's defaults for Adam
 
@@ -140,7 +142,7 @@ class Trainer:
         self.model_spec, self.train_spec = model_spec, train_spec
         self._used = used
         self._batch_size = min(train_spec.batch_size, used)
-        self._program = _Program(model_spec, self._batch_size)
+        self._program = _program(model_spec, self._batch_size)
         self._images = data.x_train[:used].reshape(used, -1)
         self._labels = data.y_train[:used].astype(np.int32)
         self._test_set = _test_tensors(data)
@@ -554,6 +556,12 @@ class _Program:
             part = tf.gather(images, index), tf.gather(labels, index), seen
             found.append(self._compiled_totals(weights, *part))
         return Totals(*(tf.add_n(part) for part in zip(*found, strict=True)))
+
+
+@lru_cache(maxsize=PROGRAMS)
+def _program(spec: ModelSpec, batch_size: int) -> _Program:
+    """Kept for the next training: what XLA has compiled it keeps for good, used or not."""
+    return _Program(spec, batch_size)
 
 
 def _compiled(call: Callable[..., Any]) -> Callable[..., Any]:

@@ -64,12 +64,14 @@ def watch(below: DeltaGenerator) -> None:
     if run and status in ("failed", "diverged"):
         st.error(run.error or "The run left no reason.")
     with below.container():  # even if empty, or its place would not be kept
-        _inside(run, choice)
+        _inside(run, status, choice)
 
 
-def _inside(run: Run | None, choice: tuple[ModelSpec, TrainSpec] | None) -> None:
+def _inside(
+    run: Run | None, status: str | None, choice: tuple[ModelSpec, TrainSpec] | None
+) -> None:
     """The probes: of the run, or of the untrained model that the controls say."""
-    live, averages = arrays_of(run) if run else (None, None)
+    live, averages = arrays_of(run, status in ENDED) if run else (None, None)
     if run and live:
         model, dataset = run.model_spec, run.train_spec.dataset
         moment = f"ten test images at step {int(live['step']):,}"

@@ -341,6 +341,19 @@ def test_run_killed_again_and_again_is_interrupted_and_goes_on(submit):
     wait(lambda: trains(run))
 
 
+def test_worker_that_became_too_large_begins_anew_when_nothing_trains(submit, monkeypatch):
+    monkeypatch.setattr(jobs.engine, "LARGEST_WORKER", 0)
+    run = submit()
+    wait(lambda: trains(run))
+    first = worker_of(run)
+    jobs.stop(run.id)
+    wait(lambda: not first.is_running())
+    assert run.status() == "stopped"
+    monkeypatch.undo()
+    run = submit(SHORT)
+    wait_for(run, "finished")
+
+
 def test_stop_takes_back_a_wish_to_continue(submit):
     first, second = submit(SHORT), submit()
     wait_for(first, "finished")

@@ -677,3 +677,38 @@ def test_importing_runs_loads_no_tensorflow():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "set()"
+
+
+@pytest.fixture
+def shipped(run, tmp_path, monkeypatch) -> Run:
+    """A model that ships with the project, made of a run."""
+    monkeypatch.setattr(runs, "MODELS", tmp_path / "models")
+    run.save_weights({"w": np.zeros(2, np.float32)}, 7)
+    run.end("finished", step=7)
+    target = tmp_path / "models" / "classifier-tiny"
+    shutil.copytree(run.folder, target)
+    (target / "README.md").write_text("# A card")
+    return Run(target)
+
+
+def test_shipped_models_are_found_beside_the_runs(shipped, run):
+    assert runs.shipped_models() == [shipped]
+    assert runs.list_runs() == [run]
+    assert runs.open_run("classifier-tiny") == shipped
+    assert (shipped.shipped, run.shipped) == (True, False)
+    assert (shipped.status(), shipped.card, run.card) == ("finished", "# A card", "")
+
+
+def test_run_of_the_same_id_goes_before_a_shipped_model(shipped, folder):
+    shutil.copytree(shipped.folder, folder / "classifier-tiny")
+    assert not runs.open_run("classifier-tiny").shipped
+
+
+@pytest.mark.parametrize(
+    "change", [lambda r: r.describe(name="x"), lambda r: r.delete(), lambda r: r.ask_to_continue()]
+)
+def test_shipped_model_stays_as_it_is(shipped, change):
+    before = sorted(path.name for path in shipped.folder.iterdir())
+    with pytest.raises(ValueError, match="ships with the project stays as it is"):
+        change(shipped)
+    assert sorted(path.name for path in shipped.folder.iterdir()) == before

@@ -16,7 +16,7 @@ from ndmixer.app.selected import selected_run
 from ndmixer.app.words import describe, plain
 from ndmixer.datasets import DatasetInfo, dataset_info
 from ndmixer.figures import DARK, LIGHT, Theme
-from ndmixer.runs import Run, list_runs
+from ndmixer.runs import Run, list_runs, shipped_models
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -48,7 +48,8 @@ class Place:
 
 def choose_run() -> Run | None:
     """The run of all pages, or another one that is chosen here; None says why on the page."""
-    ids = {run.id: run for run in list_runs() if run.status() != "unreadable"}
+    readable = (run for run in list_runs() if run.status() != "unreadable")
+    ids = {run.id: run for run in [*readable, *shipped_models()]}
     if not ids:
         st.info("No run yet. Press Train on the first page; then its model can be looked into.")
         return None

@@ -192,7 +192,7 @@ def _change_rate(run: Run, value: float) -> None:
 
 def _continue(run: Run | None, status: Status | None, last: dict[str, Any]) -> None:
     """More epochs for a run that has ended."""
-    on = run is not None and status in ENDED and status != "unreadable"
+    on = run is not None and not run.shipped and status in ENDED and status != "unreadable"
     if st.session_state.pop("continued", False):
         st.session_state["continue"] = False
     opened = st.popover(

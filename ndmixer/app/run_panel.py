@@ -19,25 +19,10 @@ def run_panel(run: Run) -> None:
     status = run.status()
     with st.container(border=True, key="panel"):
         st.markdown(describe(run, status))
-        st.text_input(
-            "Name",
-            "" if run.name == run.id else run.name,
-            placeholder=run.id,
-            max_chars=NAME_LENGTH,
-            key=f"name-{run.id}",
-            on_change=_describe,
-            args=[run, "name"],
-        )
-        st.text_area(
-            "Note",
-            run.note,
-            placeholder="What did you try, and what came of it?",
-            max_chars=NOTE_LENGTH,
-            height=96,
-            key=f"note-{run.id}",
-            on_change=_describe,
-            args=[run, "note"],
-        )
+        if run.shipped:
+            st.markdown(run.card)
+        else:
+            _notes(run)
         with st.container(horizontal=True, gap="xsmall"):
             if st.button(
                 "Open",
@@ -49,10 +34,33 @@ def run_panel(run: Run) -> None:
                 st.session_state.run = run.id
                 st.switch_page("pages/train.py")
             _download(run, status)
-            lives = status not in ENDED
-            help = "Stop the run first." if lives else None
-            if st.button("Delete", icon=":material/delete:", disabled=lives, help=help):
+            help = "Stop the run first." if status not in ENDED else None
+            help = "It ships with ndmixer and stays as it is." if run.shipped else help
+            if st.button("Delete", icon=":material/delete:", disabled=bool(help), help=help):
                 _confirm(run)
+
+
+def _notes(run: Run) -> None:
+    """Name and note, written anew as soon as they are changed."""
+    st.text_input(
+        "Name",
+        "" if run.name == run.id else run.name,
+        placeholder=run.id,
+        max_chars=NAME_LENGTH,
+        key=f"name-{run.id}",
+        on_change=_describe,
+        args=[run, "name"],
+    )
+    st.text_area(
+        "Note",
+        run.note,
+        placeholder="What did you try, and what came of it?",
+        max_chars=NOTE_LENGTH,
+        height=96,
+        key=f"note-{run.id}",
+        on_change=_describe,
+        args=[run, "note"],
+    )
 
 
 def _describe(run: Run, field: str) -> None:

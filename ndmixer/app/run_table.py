@@ -17,15 +17,14 @@ SHOWN = 200
 
 
 def run_table(runs: list[Run]) -> Run | None:
-    """Draws the newest runs.
+    """Draws runs, each a line.
 
     Args:
-        runs: All of them, newest first.
+        runs: At most some hundreds.
 
     Returns:
         The chosen one: by a click here, else the one that the other pages show.
     """
-    runs = runs[:SHOWN]
     ids = [run.id for run in runs]
     state = st.session_state
     chosen = state.get("chosen", state.get("run"))
@@ -65,7 +64,7 @@ def _row(run: Run) -> dict[str, Any]:
     accuracy = result.get("val_accuracy")
     return {
         "Name": run.name,
-        "Status": standing(run, run.status()),
+        "Status": "ships with ndmixer" if run.shipped else standing(run, run.status()),
         "Architecture": architecture(info["model"]),
         "Parameters": accounting(info["model"]).parameters,
         "Epochs": f"{result.get('epoch', 0)} of {info['train'].epochs}",

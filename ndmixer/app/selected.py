@@ -1,15 +1,17 @@
 """What all views show: the run, the stage and the ghost, each named in the address."""
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
+from ndmixer import jobs
 from ndmixer.accounting import accounting, last_block
 from ndmixer.app.live import SCORES, Curves, score_text
 from ndmixer.app.run_table import last_test
 from ndmixer.app.words import ENDED
-from ndmixer.runs import Run, list_runs, open_run, runs_folder
+from ndmixer.runs import Run, list_runs, open_run, runs_folder, shipped_models
 from ndmixer.spec import ModelSpec
 
 MOST_GHOSTS = 50
@@ -78,9 +80,22 @@ def curves_of(run: Run, slot: str = "curves") -> Curves:
     return curves
 
 
-def arrays_of(run: Run) -> tuple[dict[str, np.ndarray] | None, dict[str, np.ndarray] | None]:
-    """The probes and the class averages of the run, read again only when they are new."""
-    return _fresh(run, "live.npz", run.load_live), _fresh(run, "averages.npz", run.load_averages)
+def arrays_of(
+    run: Run, ended: bool
+) -> tuple[dict[str, np.ndarray] | None, dict[str, np.ndarray] | None]:
+    """The probes and the class averages of the run, read again only when they are new.
+
+    Args:
+        run: The run.
+        ended: Whether it will not go on by itself. If it kept none, as one that was uploaded
+            or ships with the project, they are then computed, and None until they are.
+    """
+    live = _fresh(run, "live.npz", run.load_live)
+    if live is None and ended:
+        with suppress(ValueError):  # it has learned nothing
+            found = jobs.probes_of(run)
+            return found or (None, None)
+    return live, _fresh(run, "averages.npz", run.load_averages)
 
 
 def _fresh(run: Run, name: str, load: Any) -> Any:
@@ -147,7 +162,7 @@ def _ghosts(run: Run, ended: bool) -> dict[str, str]:
     if kept is None or kept[0] != version:
         task = run.model_spec.task
         titles: dict[str, str] = {}
-        for other in list_runs():
+        for other in [*list_runs(), *shipped_models()]:
             if len(titles) == MOST_GHOSTS:
                 break
             try:

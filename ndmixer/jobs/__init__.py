@@ -25,6 +25,7 @@ from ndmixer.jobs.inspecting import Part as Part
 from ndmixer.jobs.inspecting import class_geometry as class_geometry
 from ndmixer.jobs.inspecting import keras_file as keras_file
 from ndmixer.jobs.inspecting import pictures as pictures
+from ndmixer.jobs.inspecting import probes_of as probes_of
 from ndmixer.jobs.inspecting import untrained as untrained
 from ndmixer.jobs.training_task import train_run as train_run
 from ndmixer.jobs.worker import dask_setup as dask_setup
@@ -39,6 +40,7 @@ __all__ = [
     "keras_file",
     "pause",
     "pictures",
+    "probes_of",
     "resume",
     "set_learning_rate",
     "start_engine",

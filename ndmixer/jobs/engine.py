@@ -37,6 +37,7 @@ POLL_SECONDS = 0.05  # between two looks at the control file of a paused run
 # since one thread runs one task anyway: a paused run gives the thread to the next, not the unit.
 ROLES = ("train", "inspect")
 ROLE_UNITS = 1_000_000
+LARGEST_WORKER = 3 * 2**30  # bytes; a training worker beyond it begins anew when it is idle
 ANSWERS = 16  # of the inspecting worker, kept for the next time
 
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2", "DASK_LOGGING__DISTRIBUTED": "warning"}
@@ -126,6 +127,8 @@ class Engine:
                 if task[0].status != "pending":
                     self._tasks.remove(task)
                     self._look_after(*task)
+                    if not self._tasks and self._inbox.empty():
+                        self._renew()
 
     def _send(self, run: Run | None, attempt: int) -> None:
         try:
@@ -177,6 +180,24 @@ class Engine:
             self.put(run, attempt + 1)
         else:
             _fail(run, f"no worker could begin the run: {error or future.status}")
+
+    def _renew(self) -> None:
+        """Begins a training worker anew that has become too large; nothing trains now.
+
+        XLA keeps all that it has compiled, some 80 MB an architecture, until its process ends.
+        """
+        client = self._client()
+        if self._closed or client is None or _process(client) is None:
+            return
+        with suppress(OSError, TimeoutError):  # the engine went away meanwhile
+            workers = client.scheduler_info(n_workers=-1)["workers"]
+            large = [
+                address
+                for address, worker in workers.items()
+                if "train" in worker["resources"] and worker["metrics"]["memory"] > LARGEST_WORKER
+            ]
+            if large:
+                client.restart_workers(large, raise_for_error=False)
 
     def _client(self) -> "Client | None":
         """The client of an engine that lives."""

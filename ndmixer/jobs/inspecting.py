@@ -40,6 +40,22 @@ def untrained(model_spec: ModelSpec, train_spec: TrainSpec) -> dict[str, np.ndar
     return engine.call(_untrained, model_spec.model_dump_json(), train_spec.model_dump_json())
 
 
+def probes_of(run: Run) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]] | None:
+    """What a run that has ended made of the probes, if it kept no picture of them.
+
+    Computed by an inspecting worker, which never waits behind training; returns at once.
+
+    Returns:
+        What `Run.load_live` and `Run.load_averages` return of a run that kept them, from its
+        last weights; None as long as it is not ready.
+
+    Raises:
+        ValueError: the run has no weights, or the data set is not there.
+    """
+    written = run.weights_path().stat().st_mtime_ns
+    return engine.call(_probes_of, str(run.folder), written)
+
+
 def keras_file(run: Run) -> bytes | None:
     """The last model of a run as a `.keras` file.
 
@@ -120,6 +136,22 @@ def _untrained(model_json: str, train_json: str) -> dict[str, np.ndarray]:
     model = build_model(model_spec, train_spec.seed)  # as the training does
     weights = {variable.path: variable.numpy() for variable in model.weights}
     return probes(model_spec, weights, data)
+
+
+def _probes_of(
+    run_folder: str, _written: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The task behind `probes_of`."""
+    import_tensorflow()
+    from ndmixer.datasets import load_dataset
+    from ndmixer.inspection import averages_of, probes
+
+    run = Run(Path(run_folder))
+    spec, data = run.model_spec, load_dataset(run.train_spec.dataset)
+    weights, step = run.load_last_weights()
+    about = {"step": np.array((run.last_event() or {}).get("step", 0) if step is None else step)}
+    averages = averages_of(spec, weights, data)
+    return about | probes(spec, weights, data), about | averages if averages else {}
 
 
 def _keras_file(run_folder: str, _written: str) -> bytes:

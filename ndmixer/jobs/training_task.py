@@ -23,7 +23,6 @@ SAVING_SHARE = 20  # the time between two savings, at least so many times that o
 FIRST_SNAPSHOT = 50  # steps; doubled each time
 EPOCH_SNAPSHOTS = 100  # at most so many at the ends of epochs
 LIVE_SECONDS = 0.5  # between two pictures of the probes
-GEOMETRY_IMAGES = 1_000  # test images whose class averages are shown while training runs
 
 
 def train_run(
@@ -144,11 +143,9 @@ class _Training:
         """Writes the class averages of the first test images at every stage."""
         from ndmixer.inspection import averages_of
 
-        images, labels = (a[:GEOMETRY_IMAGES] for a in (self._data.x_test, self._data.y_test))
-        averages = averages_of(self._run.model_spec, self._trainer.weights(), images, labels)
+        averages = averages_of(self._run.model_spec, self._trainer.weights(), self._data)
         if averages:
-            about = {"step": np.array(self._trainer.step), "images": np.array(len(labels))}
-            self._run.save_averages({**about, **averages})
+            self._run.save_averages({"step": np.array(self._trainer.step), **averages})
 
     def _stop(self) -> bool:
         # A pause waits in here, so that the trainer does not notice it, even in the middle
