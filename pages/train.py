@@ -43,7 +43,7 @@ def choose(strip: DeltaGenerator) -> None:
         strip.info("The model shows again when the choice is one.")
 
 
-@st.fragment(run_every=0.4)
+@st.fragment(run_every=0.45)
 def watch(below: DeltaGenerator) -> None:
     """The run: what it is, how far it is, its curves; what is inside it goes `below`."""
     run = selected_run()

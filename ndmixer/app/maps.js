@@ -1,4 +1,5 @@
-// A grid of heat maps: one canvas a map, kept from update to update.
+// A grid of heat maps on one canvas, kept from update to update: a canvas for each map would cost
+// the browser, at every change of the page, more than all the drawing.
 // Payload: 4 bytes header length, JSON header, float32 maps column by column.
 const views = new WeakMap();
 
@@ -42,11 +43,13 @@ function build(view, header) {
   root.replaceChildren();
   root.setAttribute("aria-label", header.label); root.setAttribute("role", "group");
   const ratios = header.columns.map((c) => Math.min(2.5, Math.max(0.4, c.shape[1] / c.shape[0])));
-  view.heads = []; view.ranges = []; view.canvases = header.rows.map(() => []);
+  view.heads = []; view.ranges = []; view.cells = []; view.layers = [];
   for (const line of lines(view, header)) {
     const grid = document.createElement("div");
     const add = (tag, name, text = "") => { const made = document.createElement(tag); made.className = name; made.textContent = text; grid.append(made); return made; };
     grid.className = "grid"; root.append(grid);
+    const layer = { canvas: document.createElement("canvas"), cells: [] };
+    grid.append(layer.canvas); view.layers.push(layer);
     grid.style.gridTemplateColumns = `max-content ${line.map((j) => `minmax(${header.wrap ? 0 : 14}px, ${(ratios[j] * header.cell).toFixed(1)}px)`).join(" ")}`;
     add("span", "");
     for (const j of line) {
@@ -57,12 +60,12 @@ function build(view, header) {
     header.rows.forEach((name, i) => {
       add("span", "row", name);
       for (const j of line) {
-        const c = header.columns[j], canvas = add("canvas", "");
-        [canvas.height, canvas.width] = c.shape; canvas.style.aspectRatio = `${ratios[j]}`;
-        canvas.setAttribute("role", "img"); canvas.setAttribute("aria-label", [c.title, name].filter(Boolean).join(" of "));
-        canvas.onpointermove = (e) => { view.at = { i, j, x: e.offsetX / canvas.clientWidth, y: e.offsetY / canvas.clientHeight }; tell(view); };
-        canvas.onpointerleave = () => { view.at = null; tell(view); };
-        view.canvases[i][j] = canvas;
+        const c = header.columns[j], map = add("div", "map");
+        map.style.aspectRatio = `${ratios[j]}`;
+        map.setAttribute("role", "img"); map.setAttribute("aria-label", [c.title, name].filter(Boolean).join(" of "));
+        map.onpointermove = (e) => { view.at = { i, j, x: e.offsetX / map.clientWidth, y: e.offsetY / map.clientHeight }; tell(view); };
+        map.onpointerleave = () => { view.at = null; tell(view); };
+        layer.cells.push({ i, j, map });
       }
     });
     add("span", "");
@@ -70,6 +73,49 @@ function build(view, header) {
   }
   view.legend = document.createElement("div"); view.legend.className = "legend"; root.append(view.legend);
   view.legend.innerHTML = '<canvas width="256" height="1"></canvas><span class="scale"></span><span class="value"></span>';
+}
+
+// Where each map lies on its canvas, in the screen's own pixels; asked only when that may have changed.
+function place(view) {
+  const scale = window.devicePixelRatio || 1;
+  for (const { canvas, cells } of view.layers) {
+    const grid = canvas.parentElement;
+    [canvas.width, canvas.height] = [grid.scrollWidth, grid.scrollHeight].map((size) => Math.round(size * scale));
+    canvas.style.width = `${grid.scrollWidth}px`; canvas.style.height = `${grid.scrollHeight}px`;
+    for (const cell of cells) {
+      const { offsetLeft: x, offsetTop: y, offsetWidth: w, offsetHeight: h } = cell.map;
+      const [left, top, right, bottom] = [x, y, x + w, y + h].map((edge) => Math.round(edge * scale));
+      cell.at = [left, top, right - left, bottom - top];
+    }
+  }
+}
+
+function paint(view, table) {
+  const { header, buffer } = view, grey = header.scale === "grey";
+  const pictures = header.columns.map(({ shape: [height, width], range, maps }) => {
+    const [zero, factor] = grey ? [0, 255] : [127.5, range ? 127.5 / range : 0];
+    return maps.map((map) => {
+      const picture = new ImageData(width, height);
+      for (let k = 0; k < map.length; k++) {
+        if (!Number.isFinite(map[k])) continue;
+        const from = 4 * Math.max(0, Math.min(255, Math.round(zero + map[k] * factor)));
+        picture.data.set(table.subarray(from, from + 4), 4 * k);
+      }
+      return picture;
+    });
+  });
+  const source = buffer.getContext("2d", { willReadFrequently: true });
+  for (const { canvas, cells } of view.layers) {
+    const target = canvas.getContext("2d");
+    target.clearRect(0, 0, canvas.width, canvas.height);
+    target.imageSmoothingEnabled = false;
+    for (const { i, j, at } of cells) {
+      const picture = pictures[j][i];
+      if (buffer.width !== picture.width || buffer.height !== picture.height) [buffer.width, buffer.height] = [picture.width, picture.height];
+      source.putImageData(picture, 0, 0);
+      target.drawImage(buffer, ...at);
+    }
+  }
 }
 
 function tell(view) {
@@ -82,21 +128,11 @@ function tell(view) {
 }
 
 function draw(view) {
-  const { header } = view, grey = header.scale === "grey", table = palette(getComputedStyle(view.root), header.scale);
+  const { header } = view, table = palette(getComputedStyle(view.root), header.scale);
   const shape = JSON.stringify([header.rows, header.cell, lines(view, header), header.columns.map((c) => [c.title, c.note, c.shape])]);
-  if (view.shape !== shape) { build(view, header); view.shape = shape; }
+  if (view.shape !== shape) { build(view, header); view.shape = shape; place(view); }
+  paint(view, table);
   header.columns.forEach((column, j) => {
-    const [height, width] = column.shape;
-    const [zero, factor] = grey ? [0, 255] : [127.5, column.range ? 127.5 / column.range : 0];
-    column.maps.forEach((map, i) => {
-      const g = view.canvases[i][j].getContext("2d"), picture = g.createImageData(width, height);
-      for (let k = 0; k < map.length; k++) {
-        if (!Number.isFinite(map[k])) continue;
-        const from = 4 * Math.max(0, Math.min(255, Math.round(zero + map[k] * factor)));
-        picture.data.set(table.subarray(from, from + 4), 4 * k);
-      }
-      g.putImageData(picture, 0, 0);
-    });
     view.heads[j].classList.toggle("marked", column.title === header.marked);
     view.ranges[j].textContent = header.scale === "own" ? `±${number(column.range)}` : "";
   });
@@ -111,15 +147,21 @@ function draw(view) {
   tell(view);
 }
 
+function same(a, b) { return a.length === b.length && a.every((byte, k) => byte === b[k]); }
+
 export default function ({ data, parentElement }) {
   if (!data) return;
   let view = views.get(parentElement);
   if (!view) {
-    view = { root: parentElement.querySelector(".maps") }; views.set(parentElement, view);
-    view.observer = new ResizeObserver(() => view.header && draw(view));
+    view = { root: parentElement.querySelector(".maps"), buffer: document.createElement("canvas"), data: [] }; views.set(parentElement, view);
+    view.observer = new ResizeObserver(() => { if (view.header) { view.shape && place(view); draw(view); } });
     view.observer.observe(view.root);
   }
-  view.header = decode(data);
-  draw(view);
+  // Drawing costs a training on the same machine more than looking whether there is news.
+  const colours = getComputedStyle(view.root).getPropertyValue("--st-secondary-background-color");
+  if (view.colours !== colours || !same(view.data, data)) {
+    view.colours = colours; view.data = data.slice(); view.header = decode(data);
+    draw(view);
+  }
   return () => setTimeout(() => { if (!view.root.isConnected) view.observer.disconnect(); }, 0);
 }
