@@ -9,7 +9,6 @@ from ndmixer import app, jobs
 HERE = Path(app.__file__).parent
 st.set_page_config(page_title="ndmixer", page_icon=HERE / "icon.png", layout="wide")
 st.html(HERE / "page.css")
-jobs.start_engine()  # returns at once; the workers start while the page is drawn
 
 page = st.navigation(
     [
@@ -20,3 +19,4 @@ page = st.navigation(
     position="top",
 )
 page.run()
+jobs.start_engine()  # returns at once; after the page, which would wait for it on a small machine

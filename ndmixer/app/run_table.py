@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from ndmixer.accounting import accounting
@@ -25,6 +24,8 @@ def run_table(runs: list[Run]) -> Run | None:
     Returns:
         The chosen one: by a click here, else the one that the other pages show.
     """
+    import pandas as pd  # here, for the first page needs `last_test` and no table
+
     ids = [run.id for run in runs]
     state = st.session_state
     chosen = state.get("chosen", state.get("run"))
