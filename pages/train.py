@@ -75,7 +75,9 @@ def _inside(
     if run and live:
         model, dataset = run.model_spec, run.train_spec.dataset
         moment = f"ten test images at step {int(live['step']):,}"
-    elif choice:
+    elif (
+        choice and jobs.engine_state() != "idle"
+    ):  # else this would start it before the page is there
         model, dataset = choice[0], choice[1].dataset
         moment, averages = "ten test images in the untrained model", None
         try:
