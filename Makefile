@@ -70,7 +70,7 @@ app: $(APP_STAMP) ## install what the app needs, then open it on 127.0.0.1:8501
 
 test: $(DEV_STAMP) $(if $(BROWSER_TESTS),browser) ## install what the tests need, then run all of them
 	@$(FIND_BROWSER); NDMIXER_CHROME="$$(find_browser || true)" TF_CPP_MIN_LOG_LEVEL=2 \
-		$(VENV_PYTHON) -m pytest --durations=10 $(ARGS)
+		$(VENV_PYTHON) -m pytest -n 2 --dist loadfile --durations=10 $(ARGS)
 
 lint: $(DEV_STAMP) ## check style, formatting and types
 	$(VENV_PYTHON) -m ruff check .

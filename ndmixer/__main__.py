@@ -126,6 +126,7 @@ def train(
 
     status = run.status()
     console.print(_results(run, status, results))
+    console.print(run.folder, soft_wrap=True, highlight=False)  # whole, so that it can be copied
     if run.error:
         errors.print(f"[red]{status}:[/] {run.error}", highlight=False)
     if status not in ("finished", "stopped"):
@@ -262,8 +263,6 @@ def _results(run: runs.Run, status: str, results: Event) -> Table:
         table.add_row("steps", f"{results['step']:,} of {results['total_steps']:,}")
         table.add_row("seconds", f"{results['elapsed']:.1f}")
     table.add_row("parameters", f"{accounting(run.model_spec).parameters:,}")
-    table.add_row("folder", str(run.folder), style="bold")
-    table.columns[1].overflow = "fold"
     return table
 
 

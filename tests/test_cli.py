@@ -125,7 +125,7 @@ def test_train_trains_and_reports():
     accuracy = [e["val_accuracy"] for e in run.metrics() if "val_accuracy" in e][-1]
     assert re.search(rf"test accuracy .* {accuracy:.4f}", stdout)
     assert re.search(rf"finished: reached {100 * accuracy:.2f} % test accuracy", stdout)
-    assert run.id in stdout.split("folder")[1]
+    assert stdout.splitlines()[-1] == str(run.folder)
 
 
 def test_ctrl_c_stops_and_keeps_the_run():
