@@ -1,22 +1,24 @@
 """Starts the app: `streamlit run app.py`."""
 
-from pathlib import Path
+import asyncio
+import webbrowser
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import streamlit as st
 
-from ndmixer import app, jobs
+from ndmixer.app import navigation
 
-HERE = Path(app.__file__).parent
-st.set_page_config(page_title="ndmixer", page_icon=HERE / "icon.png", layout="wide")
-st.html(HERE / "page.css")
 
-page = st.navigation(
-    [
-        st.Page("pages/train.py", title="Train", icon=":material/show_chart:", default=True),
-        st.Page("pages/classes.py", title="Classes", icon=":material/scatter_plot:"),
-        st.Page("pages/runs.py", title="Runs", icon=":material/list:"),
-    ],
-    position="top",
-)
-page.run()
-jobs.start_engine()  # returns at once; after the page, which would wait for it on a small machine
+@asynccontextmanager
+async def begin(_: st.App) -> AsyncIterator[None]:
+    """Opens a browser, as Streamlit does by itself for a script that is no `st.App`."""
+    if not st.get_option("server.headless"):
+        address, port = st.get_option("server.address"), st.get_option("server.port")
+        asyncio.get_running_loop().call_later(1, webbrowser.open, f"http://{address}:{port}")
+    yield
+
+
+# The script has a folder of its own: beside `pages/`, Streamlit would take what lies there for
+# its pages and serve them as they are to a browser that asks for one before any other has come.
+app = st.App(navigation.__file__, lifespan=begin)

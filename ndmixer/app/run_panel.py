@@ -5,6 +5,7 @@ from functools import partial
 import streamlit as st
 
 from ndmixer import jobs
+from ndmixer.app import PAGES
 from ndmixer.app.words import ENDED, describe, plain
 from ndmixer.exchange import pack
 from ndmixer.runs import NAME_LENGTH, NOTE_LENGTH, Run
@@ -32,7 +33,7 @@ def run_panel(run: Run) -> None:
                 help="Shows it on the Train page.",
             ):
                 st.session_state.run = run.id
-                st.switch_page("pages/train.py")
+                st.switch_page(PAGES / "train.py")
             _download(run, status)
             help = "Stop the run first." if status not in ENDED else None
             help = "It ships with ndmixer and stays as it is." if run.shipped else help
