@@ -15,6 +15,8 @@ page = st.navigation(
     [
         st.Page("pages/train.py", title="Train", icon=":material/show_chart:", default=True),
         st.Page("pages/classes.py", title="Classes", icon=":material/scatter_plot:"),
+        st.Page("pages/map.py", title="Map", icon=":material/bubble_chart:"),
+        st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
         st.Page("pages/runs.py", title="Runs", icon=":material/list:"),
     ],
     position="top",
