@@ -101,7 +101,7 @@ def point_map(
     }
     figure.add_trace(
         scatter(
-            **dict(zip("xyz", np.array(list(middles.values())).T, strict=True)),
+            **dict(zip("xyz", np.array(list(middles.values())).T, strict=False)),
             mode="text",
             text=[f"<b>{name}</b>" for name in middles],
             textfont={"size": 20, "color": theme.text},

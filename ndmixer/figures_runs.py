@@ -9,6 +9,7 @@ from ndmixer.figures import LIGHT, Theme, _dress
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+Measure = Literal["loss", "score"]
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star")
 AXES: dict[Over, str] = {"step": "steps", "images": "images seen", "seconds": "seconds of training"}
@@ -16,7 +17,7 @@ AXES: dict[Over, str] = {"step": "steps", "images": "images seen", "seconds": "s
 
 def run_curves(
     runs: Mapping[str, tuple[int, History]],
-    what: Literal["loss", "score"],
+    what: Measure,
     over: Over,
     theme: Theme = LIGHT,
     *,

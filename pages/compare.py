@@ -2,54 +2,18 @@
 
 import streamlit as st
 
+from ndmixer.app.compare_choice import choose_runs
 from ndmixer.app.compare_inside import choose_two, show_inside
 from ndmixer.app.compare_table import compare_table, history_of
 from ndmixer.app.explorer import draw, theme
 from ndmixer.app.live import SCORES
 from ndmixer.app.words import ENDED, plain
 from ndmixer.comparing import History, Over
-from ndmixer.figures_runs import AXES, run_curves
-from ndmixer.runs import Run, list_runs
+from ndmixer.figures_runs import AXES, Measure, run_curves
+from ndmixer.runs import Run
 
-MOST = 6
 LOSSES = {"classifier": "cross-entropy", "autoencoder": "mean squared error"}
 TITLES = {"accuracy": "Accuracy", "rmse": "RMSE"}
-
-
-def choose_runs() -> dict[str, Run]:
-    """The runs by the name that the page shows; the choice is in the address."""
-    ids = {run.id: run for run in list_runs() if run.status() != "unreadable"}
-    if not ids:
-        st.info("No run yet. Press Train on the first page; runs can be compared here.")
-        return {}
-    asked = [name for name in st.query_params.get("runs", "").split(",") if name]
-    known = [name for name in dict.fromkeys(asked) if name in ids]
-    unknown = [name[:60] for name in asked if name not in ids]
-    if unknown:
-        st.warning(f"There is no such run here, it was left out: {plain(', '.join(unknown))}.")
-    if len(known) > MOST:
-        st.warning(f"At most {MOST} runs stand side by side; these are the first {MOST}.")
-    if "compare" not in st.session_state:
-        st.session_state.compare = known[:MOST] or list(ids)[:2]
-    st.session_state.compare = [name for name in st.session_state.compare if name in ids]
-    chosen = st.multiselect(
-        "Runs",
-        ids,
-        format_func=lambda name: ids[name].name,
-        max_selections=MOST,
-        key="compare",
-        persist_state="session",
-        placeholder="Choose up to six",
-    )
-    if chosen:
-        st.query_params["runs"] = ",".join(chosen)
-    elif "runs" in st.query_params:
-        del st.query_params["runs"]
-    names = [ids[name].name for name in chosen]
-    return {
-        n if names.count(n) == 1 else f"{n} ({i})": ids[name]
-        for i, (n, name) in enumerate(zip(names, chosen, strict=True), 1)
-    }
 
 
 def curves(runs: dict[str, Run], histories: dict[str, History]) -> None:
@@ -78,7 +42,8 @@ def curves(runs: dict[str, Run], histories: dict[str, History]) -> None:
         if not any(len(h.train.step) or len(h.test.step) for _, h in own.values()):
             st.info(f"No {task} here has measured anything yet.")
             continue
-        for column, what in zip(st.columns(2, gap="medium"), ("loss", "score"), strict=True):
+        measures: tuple[Measure, ...] = ("loss", "score")
+        for column, what in zip(st.columns(2, gap="medium"), measures, strict=True):
             loss = what == "loss"
             title = f"Loss ({LOSSES[task]})" if loss else TITLES[SCORES[task]]
             text = (

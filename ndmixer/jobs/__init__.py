@@ -10,6 +10,7 @@ run begun, and no such wish, leaves it alone. So a task may be submitted again w
 fate is not known.
 """
 
+from ndmixer.jobs.comparing import image_stages as image_stages
 from ndmixer.jobs.control import continue_run as continue_run
 from ndmixer.jobs.control import pause as pause
 from ndmixer.jobs.control import resume as resume
@@ -18,7 +19,6 @@ from ndmixer.jobs.control import status as status
 from ndmixer.jobs.control import step as step
 from ndmixer.jobs.control import stop as stop
 from ndmixer.jobs.control import submit as submit
-from ndmixer.jobs.comparing import image_stages as image_stages
 from ndmixer.jobs.embedding import MAP_IMAGES as MAP_IMAGES
 from ndmixer.jobs.embedding import image_map as image_map
 from ndmixer.jobs.engine import close_engine as close_engine
