@@ -15,8 +15,8 @@ FLAT_SYMBOLS = (
     *("circle", "square", "diamond", "triangle-up", "x"),
     *("star", "cross", "triangle-down", "pentagon", "hourglass"),
 )
-SOLID_SYMBOLS = (  # all that Plotly has in space
-    *("circle", "square", "diamond", "cross", "x"),
+SOLID_SYMBOLS = (  # in space; its cross and x are letters that a computer may not have
+    *("circle", "square", "diamond"),
     *("circle-open", "square-open", "diamond-open"),
 )
 
@@ -55,7 +55,11 @@ def point_map(
     if correctness and named is not None:
         wrong = classes != named
         quiet = {"color": theme.lines[2], "symbol": "circle", "size": 3 if space else 6}
-        loud = {"color": theme.lines[1], "symbol": "x", "size": 4 if space else 9}
+        loud = {
+            "color": theme.lines[1],
+            "symbol": "diamond" if space else "x",
+            "size": 5 if space else 9,
+        }
         groups = [("right", ~wrong, quiet | {"opacity": 0.45}), ("wrong", wrong, loud)]
     else:
         groups = [
@@ -94,21 +98,18 @@ def point_map(
                 **look,
             )
         )
-    middles = {
-        name: np.median(places[classes == c], axis=0)
+    boxes = [
+        {
+            **dict(zip("xyz", np.median(places[classes == c], axis=0), strict=False)),
+            "text": f"<b>{name}</b>",
+            "font": {"size": 15, "color": theme.text},
+            "bgcolor": f"rgba{(*theme.zero, 0.8)}",
+            "borderpad": 1,
+            "showarrow": False,
+        }
         for c, name in enumerate(names)
         if (classes == c).any()
-    }
-    figure.add_trace(
-        scatter(
-            **dict(zip("xyz", np.array(list(middles.values())).T, strict=False)),
-            mode="text",
-            text=[f"<b>{name}</b>" for name in middles],
-            textfont={"size": 20, "color": theme.text},
-            hoverinfo="skip",
-            showlegend=False,
-        )
-    )
+    ]
     _dress(figure, theme, 600, 1.0)
     figure.update_layout(
         dragmode="turntable" if space else "zoom",
@@ -127,6 +128,7 @@ def point_map(
         titles = axes or ("", "", "")
         figure.update_layout(
             scene={
+                "annotations": boxes,
                 "aspectmode": "data",
                 **{
                     f"{letter}axis": {**plain, "title": title, "zerolinecolor": theme.grid}
@@ -136,6 +138,7 @@ def point_map(
         )
     else:
         line = {"showticklabels": bool(axes), "gridcolor": theme.grid, "zeroline": False}
+        figure.update_layout(annotations=boxes)
         figure.update_xaxes(**line, title=axes[0] if axes else None)
         figure.update_yaxes(**line, title=axes[1] if axes else None, scaleanchor="x")
         if axes:

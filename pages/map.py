@@ -1,6 +1,5 @@
 """How do single images lie at this stage? A point for each, similar ones close together."""
 
-import numpy as np
 import streamlit as st
 
 from ndmixer import jobs
@@ -81,9 +80,6 @@ def page(place: Place, controls: st.delta_generator.DeltaGenerator) -> None:
         )
         draw(figure, "map", text, found, take_click)
     with right:
-        if mistakes:
-            wrong = np.count_nonzero(found["predictions"] != found["labels"])
-            st.metric("Wrong", f"{wrong:,} of {count:,}")
         show_image(place, found, names)
 
 
