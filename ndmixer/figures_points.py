@@ -98,7 +98,7 @@ def point_map(
                 **look,
             )
         )
-    boxes = [
+    boxes: list[dict[str, Any]] = [
         {
             **dict(zip("xyz", np.median(places[classes == c], axis=0), strict=False)),
             "text": f"<b>{name}</b>",
@@ -124,7 +124,11 @@ def point_map(
         margin={"l": 8, "r": 8, "t": 60, "b": 8},
     )
     if space:
-        plain = {"showticklabels": False, "showbackground": False, "gridcolor": theme.grid}
+        plain: dict[str, Any] = {
+            "showticklabels": False,
+            "showbackground": False,
+            "gridcolor": theme.grid,
+        }
         titles = axes or ("", "", "")
         figure.update_layout(
             scene={
