@@ -130,16 +130,10 @@ def point_map(
             "gridcolor": theme.grid,
         }
         titles = axes or ("", "", "")
-        figure.update_layout(
-            scene={
-                "annotations": boxes,
-                "aspectmode": "data",
-                **{
-                    f"{letter}axis": {**plain, "title": title, "zerolinecolor": theme.grid}
-                    for letter, title in zip("xyz", titles, strict=True)
-                },
-            }
-        )
+        scene: dict[str, Any] = {"aspectmode": "data", "annotations": boxes}
+        for letter, title in zip("xyz", titles, strict=True):
+            scene[f"{letter}axis"] = {**plain, "title": title, "zerolinecolor": theme.grid}
+        figure.update_layout(scene=scene)
     else:
         line = {"showticklabels": bool(axes), "gridcolor": theme.grid, "zeroline": False}
         figure.update_layout(annotations=boxes)

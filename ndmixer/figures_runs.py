@@ -68,6 +68,6 @@ def run_curves(
     figure.update_layout(
         margin={"l": 60, "b": 50, "t": 20},
         showlegend=True,
-        legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0},
+        legend={"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0},
     )
     return figure

@@ -11,7 +11,7 @@ from ndmixer.app.explorer import answer, draw, theme
 from ndmixer.app.words import plain
 from ndmixer.comparing import agreement
 from ndmixer.datasets import DatasetInfo, dataset_info
-from ndmixer.figures import layout_note, map_grid, matrix
+from ndmixer.figures import COLUMNS, layout_note, map_grid, matrix
 from ndmixer.runs import Run
 
 SIDES = ("left", "right")
@@ -87,6 +87,7 @@ def _image(pair: list[Run], names: tuple[str, str], info: DatasetInfo) -> None:
                 f"one colour scale, to ±{top:.3g}. Look for the stage at which they part. {note}"
             )
             figure = map_grid(list(strip.values()), titles, theme(), top=top)
+            figure.update_layout(height=80 + 125 * -(-len(strip) // COLUMNS))
             draw(figure, f"strip-{side}", text, strip)
 
 
