@@ -82,7 +82,10 @@ def layout_note(shape: Sequence[int]) -> str:
 
 
 class Theme(NamedTuple):
-    """Colours of a figure: text, what stands for 0, the two ends, and the lines."""
+    """Colours of a figure: text, what stands for 0, the two ends, the lines, and many things.
+
+    `palette` is that of `.streamlit/config.toml`.
+    """
 
     text: str
     grid: str
@@ -90,16 +93,25 @@ class Theme(NamedTuple):
     below: tuple[int, int, int]
     above: tuple[int, int, int]
     lines: tuple[str, ...]
+    palette: tuple[str, ...]
 
 
 # The maps of the Train page have the same ends and the same curve between them: maps.js.
 LIGHT = Theme(
     *("#1d2129", "#d5d8d3", (241, 242, 239), (29, 78, 216), (194, 65, 12)),
     ("#3d4fc4", "#c2540a", "#5c6370"),
+    (
+        *("#3d4fc4", "#c2540a", "#00805f", "#b03a80", "#0079b8"),
+        *("#8f6a00", "#5b3a9e", "#b3261e", "#3c7a1e", "#5c6370"),
+    ),
 )
 DARK = Theme(
     *("#e6e9ef", "#343b48", (26, 31, 40), (96, 165, 250), (251, 146, 60)),
     ("#8c9eff", "#f0975a", "#a9b1bd"),
+    (
+        *("#8c9eff", "#f0975a", "#4cc9a0", "#e58bbd", "#62b8ea"),
+        *("#e0bb4f", "#b79cf0", "#f28b82", "#97cc73", "#a9b1bd"),
+    ),
 )
 
 
@@ -114,18 +126,26 @@ def colour_scale(theme: Theme = LIGHT) -> list[tuple[float, str]]:
     return scale
 
 
-def map_grid(tensors: ArrayLike, titles: Sequence[str], theme: Theme = LIGHT) -> "Figure":
+def map_grid(
+    tensors: Sequence[ArrayLike] | NDArray[Any],
+    titles: Sequence[str],
+    theme: Theme = LIGHT,
+    *,
+    top: float | None = None,
+) -> "Figure":
     """Maps side by side in one colour scale, symmetric around 0, its range printed.
 
     Args:
-        tensors: Shape `(maps, ...)`; each is laid out by `as_image`; NaN is left blank.
+        tensors: Of any shapes; each is laid out by `as_image`; NaN is left blank.
         titles: One a map.
         theme: `LIGHT` or `DARK`.
+        top: The end of the scale, for several figures of one scale; None is the largest
+            magnitude.
     """
     from plotly.subplots import make_subplots
 
-    images = [as_image(tensor) for tensor in np.asarray(tensors)]
-    top = _range(np.stack(images))
+    images = [as_image(tensor) for tensor in tensors]
+    top = _range(np.concatenate([image.ravel() for image in images])) if top is None else top
     columns = min(COLUMNS, len(images))
     rows = ceil(len(images) / columns)
     figure = make_subplots(
@@ -135,8 +155,8 @@ def map_grid(tensors: ArrayLike, titles: Sequence[str], theme: Theme = LIGHT) ->
         horizontal_spacing=0.012,
         vertical_spacing=0.16 / rows,
     )
-    height, width = images[0].shape
     for index, image in enumerate(images):
+        height, width = image.shape
         place = {"row": index // columns + 1, "col": index % columns + 1}
         hover = f"{titles[index]}<br>row %{{y}}, column %{{x}}: %{{z:.4g}}<extra></extra>"
         figure.add_heatmap(z=image, coloraxis="coloraxis", hovertemplate=hover, **place)
@@ -184,7 +204,7 @@ def class_average_maps(
         f"{name}{_beside(name)}" + (f"σ {sigma:.2g}" if isfinite(sigma) else "no image")
         for name, sigma in zip(names, sigmas, strict=True)
     ]
-    return map_grid(averages, titles, theme)
+    return map_grid(np.asarray(averages), titles, theme)
 
 
 def matrix(
@@ -195,6 +215,7 @@ def matrix(
     coloured: ArrayLike | None = None,
     axes: tuple[str, str] = ("class", "class"),
     pair: tuple[str, str] | None = None,
+    top: float | None = None,
 ) -> "Figure":
     """A square table with its numbers, coloured by size; its cells can be selected.
 
@@ -205,12 +226,14 @@ def matrix(
         coloured: What the colours tell, of the same shape; None is the values themselves.
         axes: What a row and what a column is.
         pair: Two names whose cells are framed.
+        top: The end of the scale, for several figures of one scale; None is the largest
+            magnitude.
     """
     import plotly.graph_objects as go
 
     table = np.asarray(values)
     colours = np.asarray(table if coloured is None else coloured, np.float64)
-    top = _range(colours)
+    top = _range(colours) if top is None else top
     cells = [(r, c) for r in range(len(names)) for c in range(len(names))]
     whole = np.issubdtype(table.dtype, np.integer)
     text = [f"{table[cell]:,}" if whole else _fixed(table[cell], _range(table)) for cell in cells]

@@ -24,7 +24,11 @@ LINES = (
     # Below this line nothing imports TensorFlow or Keras.
     ("ndmixer.exchange",),
     ("ndmixer.runs",),
+    ("ndmixer.figures_points",),
+    ("ndmixer.figures_runs",),
     ("ndmixer.figures",),
+    ("ndmixer.comparing",),
+    ("ndmixer.embedding",),
     ("ndmixer.geometry",),
     ("ndmixer.datasets",),
     ("ndmixer.presets",),

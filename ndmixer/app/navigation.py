@@ -9,11 +9,14 @@ if __name__ == "__main__":  # app.py imports it for its place alone
     st.html(app.HERE / "page.css")
     page = st.navigation(
         [
-            st.Page(
-                app.PAGES / "train.py", title="Train", icon=":material/show_chart:", default=True
-            ),
-            st.Page(app.PAGES / "classes.py", title="Classes", icon=":material/scatter_plot:"),
-            st.Page(app.PAGES / "runs.py", title="Runs", icon=":material/list:"),
+            st.Page(app.PAGES / f"{name}.py", title=title, icon=f":material/{icon}:")
+            for name, title, icon in (
+                ("train", "Train", "show_chart"),
+                ("classes", "Classes", "scatter_plot"),
+                ("map", "Map", "bubble_chart"),
+                ("compare", "Compare", "compare_arrows"),
+                ("runs", "Runs", "list"),
+            )
         ],
         position="top",
     )

@@ -10,6 +10,7 @@ run begun, and no such wish, leaves it alone. So a task may be submitted again w
 fate is not known.
 """
 
+from ndmixer.jobs.comparing import image_stages as image_stages
 from ndmixer.jobs.control import continue_run as continue_run
 from ndmixer.jobs.control import pause as pause
 from ndmixer.jobs.control import resume as resume
@@ -18,6 +19,8 @@ from ndmixer.jobs.control import status as status
 from ndmixer.jobs.control import step as step
 from ndmixer.jobs.control import stop as stop
 from ndmixer.jobs.control import submit as submit
+from ndmixer.jobs.embedding import MAP_IMAGES as MAP_IMAGES
+from ndmixer.jobs.embedding import image_map as image_map
 from ndmixer.jobs.engine import close_engine as close_engine
 from ndmixer.jobs.engine import engine_state as engine_state
 from ndmixer.jobs.engine import start_engine as start_engine
@@ -31,12 +34,15 @@ from ndmixer.jobs.training_task import train_run as train_run
 from ndmixer.jobs.worker import dask_setup as dask_setup
 
 __all__ = [
+    "MAP_IMAGES",
     "Part",
     "class_geometry",
     "close_engine",
     "continue_run",
     "dask_setup",
     "engine_state",
+    "image_map",
+    "image_stages",
     "keras_file",
     "pause",
     "pictures",

@@ -1,0 +1,159 @@
+"""Two runs beside one another, inside: one image at their stages, and where classes lie."""
+
+from math import isfinite
+
+import numpy as np
+import streamlit as st
+
+from ndmixer import jobs
+from ndmixer.accounting import accounting, last_block
+from ndmixer.app.explorer import answer, draw, theme
+from ndmixer.app.words import plain
+from ndmixer.comparing import agreement
+from ndmixer.datasets import DatasetInfo, dataset_info
+from ndmixer.figures import COLUMNS, layout_note, map_grid, matrix
+from ndmixer.runs import Run
+
+SIDES = ("left", "right")
+
+
+def choose_two(runs: dict[str, Run]) -> tuple[str, str] | None:
+    """Two of the runs, by name; None says on the page why there are none."""
+    able = [name for name, run in runs.items() if _has_weights(run)]
+    if len(able) < 2:
+        st.info("To look inside two runs, choose two that have weights; a run has its first soon.")
+        return None
+    with st.container(horizontal=True):
+        first = st.selectbox("Left", able, key=f"left-{hash(tuple(able))}", width=320)
+        others = [name for name in able if name != first]
+        second = st.selectbox("Right", others, key=f"right-{hash(tuple(others))}", width=320)
+    return first, second
+
+
+def show_inside(runs: dict[str, Run], names: tuple[str, str]) -> None:
+    """Draws the same image and the distances of the same images in both.
+
+    Args:
+        runs: By the name that the page shows.
+        names: The two of them.
+    """
+    pair = [runs[name] for name in names]
+    data = [run.train_spec.dataset for run in pair]
+    if data[0] != data[1]:
+        st.info(
+            "These two runs have different data sets, so that no image is the same in both: "
+            f"{plain(data[0])} and {plain(data[1])}. Choose two of one data set."
+        )
+        return
+    try:
+        info = dataset_info(data[0])
+    except ValueError as error:
+        st.info(plain(str(error)))
+        return
+    _image(pair, names, info)
+    _distances(pair, names, info)
+
+
+def _image(pair: list[Run], names: tuple[str, str], info: DatasetInfo) -> None:
+    st.markdown("**The same image, stage by stage**")
+    last = info.test_images - 1
+    index = st.number_input(
+        f"Test image (0 to {last:,})",
+        0,
+        last,
+        key="compare_image",
+        persist_state="session",
+        width=200,
+    )
+    asks = [jobs.image_stages(run, "test", int(index)) for run in pair]
+    found = [answer(ask) for ask in asks]
+    if found[0] is None or found[1] is None:
+        return
+    strips = [{n: v for n, v in stages.items() if n != "logits"} for stages in found if stages]
+    sizes = [np.abs(v[np.isfinite(v)]).max(initial=0) for s in strips for v in s.values()]
+    top = float(max(sizes))
+    for name, column, run, stages, strip, side in zip(
+        names, st.columns(2, gap="medium"), pair, found, strips, SIDES, strict=True
+    ):
+        with column:
+            st.markdown(f"**{plain(name)}**")
+            if not all(np.isfinite(v).all() for v in stages.values()):
+                st.warning("These weights are not finite: the training diverged.")
+                continue
+            titles = [stage.replace("_", " ") for stage in strip]
+            note = layout_note(strip[last_block(run.model_spec)].shape)
+            text = (
+                f"Test image {index:,} at every main stage{_taken(stages, info)}. Both runs share "
+                f"one colour scale, to ±{top:.3g}. Look for the stage at which they part. {note}"
+            )
+            figure = map_grid(list(strip.values()), titles, theme(), top=top)
+            figure.update_layout(height=80 + 125 * -(-len(strip) // COLUMNS))
+            draw(figure, f"strip-{side}", text, strip)
+
+
+def _distances(pair: list[Run], names: tuple[str, str], info: DatasetInfo) -> None:
+    st.markdown("**Distances between the classes**")
+    main = [[s.name for s in accounting(run.model_spec).stages] for run in pair]
+    both = [name for name in main[0] if name in main[1]]
+    stage = st.selectbox(
+        "Stage",
+        ["", *both],
+        format_func=lambda name: name.replace("_", " ") or "the last block of each",
+        key=f"compare_stage-{hash(tuple(both))}",
+        persist_state="session",
+        width=320,
+    )
+    at = [stage or last_block(run.model_spec) for run in pair]
+    count = info.test_images
+    asks = [
+        jobs.class_geometry(run, None, where, "test", count, "correlation")
+        for run, where in zip(pair, at, strict=True)
+    ]
+    found = [answer(ask) for ask in asks]
+    if found[0] is None or found[1] is None:
+        return
+    tables = [
+        f["distances"][list(f["stages"]).index(where)]
+        for f, where in zip(found, at, strict=True)
+        if f
+    ]
+    top = float(max(np.abs(t[np.isfinite(t)]).max(initial=0) for t in tables))
+    alike = agreement(*tables)
+    if isfinite(alike):
+        st.caption(
+            f"Over the pairs of classes the two correlate with r = {alike:.2f}: 1 is the same "
+            "arrangement of the classes, 0 is none in common."
+        )
+    for name, column, where, table, side in zip(
+        names, st.columns(2, gap="medium"), at, tables, SIDES, strict=True
+    ):
+        with column:
+            st.markdown(f"**{plain(name)}**")
+            if not np.isfinite(table).any():
+                st.warning("These weights are not finite: the training diverged.")
+                continue
+            text = (
+                f"1 − correlation of the class averages at {where.replace('_', ' ')}, over all "
+                f"{count:,} test images; it does not depend on how large the numbers are, so that "
+                f"models can be compared. Both runs share one colour scale, to {top:.3g}. Look for "
+                "pairs that only one of them keeps apart."
+            )
+            figure = matrix(table, list(info.class_names), theme(), top=top)
+            draw(figure, f"distances-{side}", text, {"distances": table})
+
+
+def _taken(stages: dict[str, np.ndarray], info: DatasetInfo) -> str:
+    """What a classifier takes the image for, and how sure it is."""
+    if "logits" not in stages:
+        return ""
+    logits = stages["logits"].astype(np.float64)
+    shares = np.exp(logits - logits.max())
+    best = int(logits.argmax())
+    return f"; taken for {info.class_names[best]} ({100 * shares[best] / shares.sum():.1f} % sure)"
+
+
+def _has_weights(run: Run) -> bool:
+    try:
+        return run.weights_path().exists()
+    except ValueError:
+        return False

@@ -1,0 +1,54 @@
+"""What a person does on the Map and the Compare page, with runs that were really trained."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.real_app import ROOT
+from tests.browser.test_classes_page import SLOW, wait_until_drawn
+
+TINY = ["--preset", "classifier-tiny", "--epochs", "1", "--train-images", "2000"]
+
+
+@pytest.fixture(scope="module")
+def trained(app):
+    """Two small runs, by name."""
+    environment = {**os.environ, "NDMIXER_RUNS": str(app.runs), "PYTHONPATH": str(ROOT)}
+    for name, more in (("first", []), ("second", ["--seed", "1"])):
+        command = [sys.executable, "-m", "ndmixer", "train", *TINY, *more, "--name", name]
+        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
+    return {re.split("-", path.name)[2]: path.name for path in app.runs.iterdir()}
+
+
+def test_a_point_is_clicked_and_runs_are_compared(trained, open_page):
+    page = open_page(f"/?run={trained['first']}")
+    page.get_by_role("link", name="Map").click(timeout=SLOW)
+    expect(page.locator(".st-key-map .js-plotly-plot")).to_be_visible(timeout=SLOW)
+    wait_until_drawn(page)
+    expect(page.get_by_text("the first 2,000 of 10,000 test images")).to_be_visible()
+    expect(page.get_by_text(re.compile("components hold .* of the variance"))).to_be_visible()
+    # The last trace lies on top; its last point is covered by none.
+    point = page.locator(".st-key-map .scatterlayer .trace").last.locator("path.point").last
+    box = point.bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.get_by_text(re.compile("^It is 9"))).to_be_visible(timeout=SLOW)
+
+    page.get_by_role("link", name="Compare").click()
+    expect(page.locator(".st-key-distances-right .js-plotly-plot")).to_be_visible(timeout=SLOW)
+    wait_until_drawn(page)
+    assert all(name in page.url for name in trained.values())
+    page.get_by_text("images seen", exact=True).first.click()
+    expect(page.get_by_text("Accuracy over images seen")).to_be_visible(timeout=SLOW)
+    wait_until_drawn(page)
+    button = page.locator(".st-key-table-data button").locator("visible=true")
+    with page.expect_download(timeout=SLOW) as download:
+        button.click()
+    lines = download.value.path().read_text("utf-8").splitlines()
+    assert lines[0].startswith("Run,Status,Architecture,Data,Parameters")
+    assert sorted(line.split(",")[0] for line in lines[1:]) == ["first", "second"]
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
