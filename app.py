@@ -14,6 +14,7 @@ jobs.start_engine()  # returns at once; the workers start while the page is draw
 page = st.navigation(
     [
         st.Page("pages/train.py", title="Train", icon=":material/show_chart:", default=True),
+        st.Page("pages/representations.py", title="Representations", icon=":material/layers:"),
         st.Page("pages/classes.py", title="Classes", icon=":material/scatter_plot:"),
         st.Page("pages/runs.py", title="Runs", icon=":material/list:"),
     ],

@@ -24,8 +24,11 @@ LINES = (
     # Below this line nothing imports TensorFlow or Keras.
     ("ndmixer.exchange",),
     ("ndmixer.runs",),
+    ("ndmixer.tensors",),
     ("ndmixer.figures",),
     ("ndmixer.geometry",),
+    ("ndmixer.images",),
+    ("ndmixer.digits",),
     ("ndmixer.datasets",),
     ("ndmixer.presets",),
     ("ndmixer.accounting",),
