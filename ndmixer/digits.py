@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike, NDArray
 
 SIZE = 28  # of an MNIST image, each way
 BOX = 20  # the longer side of a digit in it
-INK = 0.02  # of the darkest point; what is fainter is paper
+INK = 0.2  # of the darkest point; what is fainter is paper, or the soft edge of a stroke
 LEAST_CONTRAST = 0.05  # between ink and paper of a photograph
 
 
@@ -44,9 +44,12 @@ def like_mnist(drawing: ArrayLike) -> NDArray[np.float32]:
 
 
 def _start(profile: NDArray[np.float64]) -> int:
-    """Where a digit begins along one axis, so that its mass is centred; it stays inside."""
+    """Where a digit begins along one axis; it stays inside.
+
+    In every image of MNIST the centre of mass lies in the pixel that begins in the middle.
+    """
     centre = profile @ (np.arange(len(profile)) + 0.5) / profile.sum()
-    return int(np.clip(np.floor(SIZE / 2 - centre + 0.5), 0, SIZE - len(profile)))
+    return int(np.clip(np.ceil(SIZE / 2 - centre), 0, SIZE - len(profile)))
 
 
 def area_mean(image: ArrayLike, height: int, width: int) -> NDArray[np.float64]:

@@ -6,12 +6,12 @@ export default function ({ data, parentElement }) {
   const head = document.createElement("tr");
   head.append(...data.heads.map((text) => { const th = cell("th", text); th.scope = "col"; return th; }), cell("td", ""));
   table.tHead.replaceChildren(head);
-  body.replaceChildren(...data.bars.map(({ name, note, share, strong }) => {
-    const row = document.createElement("tr"), place = cell("td", ""), known = Number.isFinite(share);
+  body.replaceChildren(...data.bars.map(({ name, note, text, width, strong }) => {
+    const row = document.createElement("tr"), place = cell("td", "");
     if (strong) row.className = "strong";
     place.innerHTML = '<div class="track"><div></div></div>';
-    place.querySelector(".track div").style.width = `${known ? 100 * share : 0}%`;
-    row.append(cell("td", name), cell("td", note), cell("td", known ? `${(100 * share).toFixed(share >= 0.9995 || share < 0.0005 ? 2 : 1)} %` : "–"), place);
+    place.querySelector(".track div").style.width = `${width}%`;
+    row.append(cell("td", name), cell("td", note), cell("td", text), place);
     return row;
   }));
 }

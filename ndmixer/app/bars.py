@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 
 import streamlit as st
@@ -33,7 +34,7 @@ class Bar:
 
 
 def show_bars(bars: Sequence[Bar], heads: tuple[str, str, str], *, key: str, label: str) -> None:
-    """Draws the table.
+    """Draws the table; a share that is not finite is a dash.
 
     Args:
         bars: Its rows.
@@ -41,4 +42,16 @@ def show_bars(bars: Sequence[Bar], heads: tuple[str, str, str], *, key: str, lab
         key: Of the component.
         label: Text alternative.
     """
-    _component(key=key, data={"bars": [asdict(b) for b in bars], "heads": heads, "label": label})
+    rows = [asdict(bar) | {"text": percent(bar.share), "width": _width(bar.share)} for bar in bars]
+    _component(key=key, data={"bars": rows, "heads": heads, "label": label})
+
+
+def percent(share: float) -> str:
+    """One decimal, two where one would round to all or nothing; a dash for NaN."""
+    if not isfinite(share):
+        return "–"
+    return f"{100 * share:.{1 if 0.0005 <= share < 0.9995 else 2}f} %"
+
+
+def _width(share: float) -> float:
+    return 100 * share if isfinite(share) else 0.0

@@ -38,7 +38,7 @@ def sample_from_file(content: bytes, sample_shape: tuple[int, ...], digit: bool)
     height, width = sample_shape[:2]
     colour = sample_shape[2:] == (3,)
     try:
-        picture = Image.open(io.BytesIO(content), formats=FORMATS)
+        picture: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
         if picture.width * picture.height > MOST_PIXELS:
             raise ValueError(
                 f"the picture is too large; at most {MOST_PIXELS // 10**6} million pixels. "

@@ -94,24 +94,20 @@ def choose_look(shape: tuple[int, ...], blocks: bool) -> Look:
 
 
 def _choose_axes(shape: tuple[int, ...], changes: bool, shared: bool) -> Look:
-    axes, rank = list(range(len(shape))), len(shape)
-    kept: dict[str, object] = {"persist_state": "session", "width": 105}
-
-    def name(axis: int) -> str:
-        return f"axis {axis + 1}"
-
-    rows = st.selectbox("Downwards", axes, rank - 2, name, key=f"rows-{rank}", **kept)
+    axes, rank, state = list(range(len(shape))), len(shape), st.session_state
+    state.setdefault(f"rows-{rank}", rank - 2)
+    rows = _axis("Downwards", axes, f"rows-{rank}")
     free = [axis for axis in axes if axis != rows]
-    key = f"columns-{rank}"
-    if st.session_state.get(key) not in free:
-        st.session_state[key] = free[-1]
-    columns = st.selectbox("To the right", free, format_func=name, key=key, **kept)
+    if state.get(f"columns-{rank}") not in free:
+        state[f"columns-{rank}"] = free[-1]
+    columns = _axis("To the right", free, f"columns-{rank}")
     others: Others = st.selectbox(
         "Other axes",
-        OTHERS,
+        list(OTHERS),
         format_func=lambda o: OTHERS[o],
         key="others",
-        **(kept | {"width": 130}),
+        persist_state="session",
+        width=130,
     )
     index: list[int] = []
     if others == "index":
@@ -120,13 +116,24 @@ def _choose_axes(shape: tuple[int, ...], changes: bool, shared: bool) -> Look:
                 continue
             key = f"index-{rank}-{axis}"
             last = shape[axis] - 1
-            st.session_state[key] = min(st.session_state.get(key, 0), last)
+            state[key] = min(state.get(key, 0), last)
             label = f"Index of axis {axis + 1}"
             if last:
                 index.append(st.slider(label, 0, last, key=key, width=150, persist_state="session"))
             else:
                 index.append(0)
     return Look(changes, shared, rows, columns, others, tuple(index))
+
+
+def _axis(label: str, axes: list[int], key: str) -> int:
+    return st.selectbox(
+        label,
+        axes,
+        format_func=lambda axis: f"axis {axis + 1}",
+        key=key,
+        persist_state="session",
+        width=105,
+    )
 
 
 def show_pair(

@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from ndmixer.app.bars import Bar, show_bars
+from ndmixer.app.bars import Bar, percent, show_bars
 from ndmixer.app.explorer import Place
 from ndmixer.app.maps import Column, magnitude, show_maps
 from ndmixer.app.stage_maps import spoken
@@ -28,7 +28,7 @@ def show_verdict(place: Place, found: OneImage) -> None:
     names = place.data.class_names
     shares = softmax(found["values"]["logits"].reshape(-1))
     named, label = int(shares.argmax()), found["label"]
-    told = f"**It says {plain(names[named])}**, with a probability of {100 * shares[named]:.1f} %"
+    told = f"**It says {plain(names[named])}**, with a probability of {percent(shares[named])}"
     if label is not None:
         right = ":material/check: right" if named == label else ":material/close: wrong"
         told += f" · {right}, it is {plain(names[label])}"

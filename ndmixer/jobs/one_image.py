@@ -108,8 +108,8 @@ def _one_image(folder: str, step: int | None, written: int, source: str, index: 
 
     run, label = Run(Path(folder)), None
     spec = run.model_spec
-    if source == "test" or source == "train":
-        x, y = _part(run.train_spec.dataset, source)
+    if source in ("test", "train"):
+        x, y = _part(run.train_spec.dataset, "test" if source == "test" else "train")
         if not 0 <= index < len(x):
             raise ValueError(f"choose an image below {len(x):,}. Received: {source} {index}")
         image, label = x[index], int(y[index])
