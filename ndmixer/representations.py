@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
-from ndmixer.accounting import accounting, stages
+from ndmixer.accounting import accounting, last_block, stages
 from ndmixer.datasets import Dataset
 from ndmixer.models import forward
 from ndmixer.spec import ModelSpec
@@ -87,6 +87,35 @@ def in_batches(
                 yield part, name, np.moveaxis(value.numpy(), -1, 0)
             if name == last:
                 break
+
+
+def early_exits(
+    spec: ModelSpec, weights: Mapping[str, ArrayLike], values: Mapping[str, ArrayLike]
+) -> dict[str, NDArray[np.float32]]:
+    """What the model would answer if it stopped before its first block, or after each.
+
+    Head and logits are applied to the representation there, as the model does after its last
+    block: the last answer is that of the whole model.
+
+    Args:
+        spec: The architecture.
+        weights: Its weights by the names of `accounting(spec).weights`.
+        values: The representation of images at every stage, as of `representations`.
+
+    Returns:
+        For the stage before the first block and for every block the output, of shape
+        `(images, num_classes)`, of an autoencoder `(images, *in_shape)`.
+    """
+    named = {name: tf.constant(value, tf.float32) for name, value in weights.items()}
+    first = "embed" if spec.embedding else "input"
+    names = [first, *(stage.name for stage in accounting(spec).stages if stage.axes)]
+    given = np.stack([np.asarray(values[name], np.float32) for name in names])
+    count = given.shape[1]
+    x = tf.constant(np.moveaxis(given.reshape(-1, *given.shape[2:]), 0, -1))
+    for _, value in forward(spec, named, x, last_block(spec)):
+        x = value
+    outputs = np.moveaxis(x.numpy(), -1, 0)
+    return {name: outputs[i * count : (i + 1) * count] for i, name in enumerate(names)}
 
 
 def batch_size(spec: ModelSpec) -> int:

@@ -9,6 +9,7 @@ from ndmixer.representations import (
     BATCH,
     LARGEST_TENSOR,
     batch_size,
+    early_exits,
     in_batches,
     probe_images,
     representations,
@@ -35,6 +36,38 @@ def test_every_stage_is_what_the_keras_model_computes(case, count):
         part = keras.Model(model.input, model.get_layer(name).output)
         expected = part(images.reshape(-1, 3, 4)).numpy()
         np.testing.assert_allclose(found[name], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"head": "axis_concat", "out_shape": None},
+        {"gate": False, "residual": False},
+        {"depth": 0},
+        {"task": "autoencoder", "out_shape": None},
+        {"task": "autoencoder", "out_shape": None, "repr_shape": (3, 4), "embedding": False},
+        {"in_shape": (12,), "repr_shape": (5,), "out_shape": (3,)},
+    ],
+    ids=["mix", "concat", "plain", "depth 0", "autoencoder", "no embedding", "1-D"],
+)
+def test_an_early_exit_is_the_keras_model_without_the_blocks_after_it(change):
+    given = {"in_shape": (3, 4), "repr_shape": (5, 2), "out_shape": (2, 3), "depth": 2}
+    spec = ModelSpec(**(given | {"num_classes": 4} | change))
+    random = np.random.default_rng(3)
+    shapes = accounting(spec).weights.items()
+    weights = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes}
+    images = random.random((3, *spec.in_shape), np.float32)
+    values = representations(spec, weights, images)
+    found = early_exits(spec, weights, values)
+    assert len(found) == spec.depth + 1
+    for depth, output in enumerate(found.values()):
+        model = build_model(spec.model_copy(update={"depth": depth}))
+        for variable in model.weights:
+            variable.assign(weights[variable.path])
+        np.testing.assert_allclose(output, model(images).numpy(), rtol=1e-3, atol=1e-4)
+    last = list(values.values())[-1]
+    np.testing.assert_allclose(list(found.values())[-1], last, rtol=1e-4, atol=1e-5)
 
 
 def test_batches_one_after_the_other_are_the_whole(case, monkeypatch):

@@ -72,8 +72,13 @@ def choose_run() -> Run | None:
     return run
 
 
-def choose_place(run: Run) -> Place | None:
-    """Snapshot, stage and images; None says why on the page."""
+def choose_place(run: Run, *, images: bool = True) -> Place | None:
+    """Snapshot, stage and images; None says why on the page.
+
+    Args:
+        run: The run.
+        images: Whether images are chosen here; else all of the test set are.
+    """
     spec, train = run.model_spec, run.train_spec
     try:
         data = dataset_info(train.dataset)
@@ -96,6 +101,8 @@ def choose_place(run: Run) -> Place | None:
         key=f"stage-{hash(names)}",
         persist_state="session",
     )
+    if not images:
+        return Place(run, step, stage, "test", data.test_images, data)
     seen = train.train_images or data.train_images
     samples: list[tuple[jobs.Part, int]] = [("test", data.test_images)]
     samples += [("train", count) for count in sorted({min(seen, 10_000), seen})]
@@ -182,17 +189,28 @@ def draw(
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(text, width="stretch")
-        st.download_button(
-            "Data",
-            partial(_npz, dict(data)),
-            f"{name}.npz",
-            "application/octet-stream",
-            key=f"{name}-data",
-            help="The numbers of this figure, for numpy.load. The camera above it saves a picture.",
-            icon=":material/download:",
-            on_click="ignore",
-            type="tertiary",
-        )
+        data_button(name, data, "The camera above it saves a picture.")
+
+
+def data_button(name: str, data: Mapping[str, np.ndarray], more: str = "") -> None:
+    """A button that gives what a figure shows as a file, written when it is asked for.
+
+    Args:
+        name: Of the file and of the widget.
+        data: Arrays, written as an `.npz`.
+        more: Another sentence of the button's help.
+    """
+    st.download_button(
+        "Data",
+        partial(_npz, dict(data)),
+        f"{name}.npz",
+        "application/octet-stream",
+        key=f"{name}-data",
+        help=f"The numbers of this figure, for numpy.load. {more}",
+        icon=":material/download:",
+        on_click="ignore",
+        type="tertiary",
+    )
 
 
 def _npz(arrays: dict[str, np.ndarray]) -> bytes:

@@ -32,8 +32,20 @@ function decode(bytes) {
 
 function number(v) { const a = Math.abs(v); return a && (a < 0.01 || a >= 1000) ? v.toExponential(1) : v.toFixed(a < 10 ? 2 : 1); }
 
-// Ten columns stand in two lines where one would be too narrow.
+function ratioOf(column) { return Math.min(2.5, Math.max(0.4, column.shape[1] / column.shape[0])); }
+
+// Ten columns stand in two lines where one would be too narrow; a flow takes as many as it needs.
 function lines(view, header) {
+  if (header.flow) {
+    const found = [[]], room = view.root.clientWidth - 10;
+    let used = 0;
+    header.columns.forEach((column, j) => {
+      const width = ratioOf(column) * header.cell + 5;
+      if (used + width > room && used) { found.push([]); used = 0; }
+      found.at(-1).push(j); used += width;
+    });
+    return found;
+  }
   const all = header.columns.map((_, j) => j), half = Math.ceil(all.length / 2);
   return header.wrap && view.root.clientWidth < 480 ? [all.slice(0, half), all.slice(half)] : [all];
 }
@@ -42,7 +54,7 @@ function build(view, header) {
   const { root } = view;
   root.replaceChildren();
   root.setAttribute("aria-label", header.label); root.setAttribute("role", "group");
-  const ratios = header.columns.map((c) => Math.min(2.5, Math.max(0.4, c.shape[1] / c.shape[0])));
+  const ratios = header.columns.map(ratioOf);
   view.heads = []; view.ranges = []; view.cells = []; view.layers = [];
   for (const line of lines(view, header)) {
     const grid = document.createElement("div");
@@ -124,7 +136,8 @@ function tell(view) {
   const column = view.header.columns[at.j], [height, width] = column.shape;
   const row = Math.min(height - 1, Math.floor(at.y * height)), col = Math.min(width - 1, Math.floor(at.x * width));
   const v = column.maps[at.i][row * width + col];
-  value.textContent = Number.isFinite(v) ? `${column.title}, ${view.header.rows[at.i]}, row ${row}, column ${col}: ${v.toPrecision(4)}` : "";
+  const where = [column.title, view.header.rows[at.i], `row ${row}, column ${col}`].filter(Boolean).join(", ");
+  value.textContent = Number.isFinite(v) ? `${where}: ${Number(v.toPrecision(7))}` : "";
 }
 
 function draw(view) {
@@ -142,7 +155,7 @@ function draw(view) {
   bar.putImageData(strip, 0, 0);
   const range = number(header.columns[0]?.range ?? 0);
   view.legend.querySelector(".scale").textContent = {
-    own: "each column its own scale, printed below it", grey: "0 to 1; what lies beyond is cut", shared: `${half ? "0" : `−${range}`} to +${range}, one scale for all`,
+    own: `each ${header.rows.length > 1 ? "column" : "map"} its own scale, printed below it`, grey: "0 to 1; what lies beyond is cut", shared: `${half ? "0" : `−${range}`} to +${range}, one scale for all`,
   }[header.scale];
   tell(view);
 }

@@ -28,11 +28,13 @@ class Column:
         title: What they are.
         note: Their shape, say, below the title.
         images: Shape `(rows, height, width)`; NaN is left blank.
+        top: The largest magnitude of its colours; None is that of its maps.
     """
 
     title: str
     note: str
     images: np.ndarray
+    top: float | None = None
 
 
 def show_maps(
@@ -43,6 +45,7 @@ def show_maps(
     scale: Scale = "shared",
     cell: int = 44,
     wrap: bool = False,
+    flow: bool = False,
     marked: str = "",
     label: str = "Heat maps",
 ) -> None:
@@ -57,10 +60,11 @@ def show_maps(
             `"grey"`: from 0, black, to 1, white.
         cell: Height of a map in CSS pixels; it shrinks where there is no room.
         wrap: Whether the columns stand in two lines on a narrow screen.
+        flow: Whether the columns stand in as many lines as they need.
         marked: Title of the column that is chosen.
         label: Text alternative.
     """
-    ranges = [_range(column.images) for column in columns]
+    ranges = [magnitude(c.images) if c.top is None else c.top for c in columns]
     if scale != "own" and ranges:
         ranges = [max(ranges)] * len(ranges)
     header = {
@@ -69,6 +73,7 @@ def show_maps(
         "label": label,
         "scale": scale,
         "wrap": wrap,
+        "flow": flow,
         "positive": not any((column.images < 0).any() for column in columns),
         "marked": marked,
         "columns": [
@@ -81,6 +86,6 @@ def show_maps(
     _component(key=key, data=b"".join([len(text).to_bytes(4, "little"), text, *arrays]))
 
 
-def _range(images: np.ndarray) -> float:
+def magnitude(images: np.ndarray) -> float:
     """The largest magnitude; 0 where no number is finite."""
     return float(np.max(np.abs(images), where=np.isfinite(images), initial=0.0))

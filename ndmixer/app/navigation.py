@@ -12,6 +12,7 @@ if __name__ == "__main__":  # app.py imports it for its place alone
             st.Page(app.PAGES / f"{name}.py", title=title, icon=f":material/{icon}:")
             for name, title, icon in (
                 ("train", "Train", "show_chart"),
+                ("representations", "Representations", "layers"),
                 ("classes", "Classes", "scatter_plot"),
                 ("map", "Map", "bubble_chart"),
                 ("compare", "Compare", "compare_arrows"),

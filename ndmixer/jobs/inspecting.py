@@ -7,11 +7,12 @@ import tempfile
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ndmixer.geometry import Metric
+from ndmixer.images import Part as Part
 from ndmixer.jobs.engine import engine
 from ndmixer.jobs.worker import import_tensorflow
 from ndmixer.runs import Run
@@ -19,8 +20,6 @@ from ndmixer.spec import ModelSpec, TrainSpec
 
 if TYPE_CHECKING:
     from ndmixer.inspection import ClassPass
-
-Part = Literal["test", "train"]
 
 PASSES = 2  # of many images, whose statistics it keeps
 

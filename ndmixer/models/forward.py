@@ -17,7 +17,7 @@ from ndmixer.spec import ModelSpec
 
 
 def forward(
-    spec: ModelSpec, weights: Mapping[str, tf.Tensor], x: tf.Tensor
+    spec: ModelSpec, weights: Mapping[str, tf.Tensor], x: tf.Tensor, start: str = "input"
 ) -> Iterator[tuple[str, tf.Tensor]]:
     """Runs a model stage by stage.
 
@@ -25,14 +25,15 @@ def forward(
         spec: The architecture.
         weights: Its weights by the names of `accounting(spec).weights`.
         x: Images, shape `(*in_shape, batch)`; the static shape must be known.
+        start: The stage that `x` is, no axis of a block; those before it are left out.
 
     Yields:
         Name and value of every stage in the order of `stages(spec)`, shape
         `(*stage.shape, batch)`. The last one is the model's output.
     """
-    plan = accounting(spec)
-    yield "input", x
-    for stage in plan.stages[1:]:
+    plan = accounting(spec).stages
+    yield start, x
+    for stage in plan[[stage.name for stage in plan].index(start) + 1 :]:
         if stage.name == "logits":
             x = tf.reshape(x, (-1, x.shape[-1]))
         if stage.name == "head" and spec.head == "axis_concat":
