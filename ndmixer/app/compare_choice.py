@@ -2,15 +2,16 @@
 
 import streamlit as st
 
+from ndmixer.app.explorer import readable_runs
 from ndmixer.app.words import plain
-from ndmixer.runs import Run, list_runs
+from ndmixer.runs import Run
 
 MOST = 6
 
 
 def choose_runs() -> dict[str, Run]:
     """The runs by the name that the page shows; the choice is in the address."""
-    ids = {run.id: run for run in list_runs() if run.status() != "unreadable"}
+    ids = readable_runs()
     if not ids:
         st.info("No run yet. Press Train on the first page; runs can be compared here.")
         return {}

@@ -46,10 +46,16 @@ class Place:
     data: DatasetInfo
 
 
+def readable_runs() -> dict[str, Run]:
+    """All that can be looked into, by id: the runs, newest first, then the shipped models."""
+    readable = [run for run in list_runs() if run.status() != "unreadable"]
+    own = {run.id for run in readable}
+    return {r.id: r for r in [*readable, *(m for m in shipped_models() if m.id not in own)]}
+
+
 def choose_run() -> Run | None:
     """The run of all pages, or another one that is chosen here; None says why on the page."""
-    readable = (run for run in list_runs() if run.status() != "unreadable")
-    ids = {run.id: run for run in [*readable, *shipped_models()]}
+    ids = readable_runs()
     if not ids:
         st.info("No run yet. Press Train on the first page; then its model can be looked into.")
         return None
