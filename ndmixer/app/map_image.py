@@ -37,7 +37,7 @@ def show_image(place: Place, found: dict[str, np.ndarray], names: list[str]) -> 
         count - 1,
         key="map_image",
         persist_state="session",
-        help="Click a point, or type the number that a point shows when the mouse is on it.",
+        help="Click a point of the flat map, or type the number a point shows under the mouse.",
     )
     dataset = place.run.train_spec.dataset
     images = answer(lambda: jobs.pictures(dataset, place.part, [index]))
