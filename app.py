@@ -15,6 +15,8 @@ page = st.navigation(
     [
         st.Page("pages/train.py", title="Train", icon=":material/show_chart:", default=True),
         st.Page("pages/classes.py", title="Classes", icon=":material/scatter_plot:"),
+        st.Page("pages/weights.py", title="Weights", icon=":material/grid_on:"),
+        st.Page("pages/reconstructions.py", title="Reconstructions", icon=":material/compare:"),
         st.Page("pages/runs.py", title="Runs", icon=":material/list:"),
     ],
     position="top",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 LONGEST_ROW = 32
 COLUMNS = 5  # of a grid of maps
+ROW_OF_KERNELS = 230  # pixels
 GAP = np.nan  # what stands between the tiles of a tensor of more than two axes
 
 
@@ -152,18 +153,7 @@ def map_grid(tensors: ArrayLike, titles: Sequence[str], theme: Theme = LIGHT) ->
         )
     figure.update_annotations(font={"size": 11, "color": theme.text})
     _dress(figure, theme, 40 + rows * (190 if len(images) > 1 else 260), top)
-    bar = figure.layout.coloraxis.colorbar
-    bar.update(
-        orientation="h",
-        y=-0.02,
-        yanchor="top",
-        thickness=8,
-        len=0.5,
-        outlinewidth=0,
-        tickvals=[-top, 0, top],
-        ticktext=[f"−{_number(top)}", "0", f"+{_number(top)}"],
-    )
-    figure.update_layout(margin={"b": 44})
+    _print_range(figure, top)
     return figure
 
 
@@ -195,6 +185,7 @@ def matrix(
     coloured: ArrayLike | None = None,
     axes: tuple[str, str] = ("class", "class"),
     pair: tuple[str, str] | None = None,
+    top: float | None = None,
 ) -> "Figure":
     """A square table with its numbers, coloured by size; its cells can be selected.
 
@@ -205,12 +196,14 @@ def matrix(
         coloured: What the colours tell, of the same shape; None is the values themselves.
         axes: What a row and what a column is.
         pair: Two names whose cells are framed.
+        top: The value of the strongest colour; None is the largest there is. With the same one
+            two tables can be compared.
     """
     import plotly.graph_objects as go
 
     table = np.asarray(values)
     colours = np.asarray(table if coloured is None else coloured, np.float64)
-    top = _range(colours)
+    top = _range(colours) if top is None else top
     cells = [(r, c) for r in range(len(names)) for c in range(len(names))]
     whole = np.issubdtype(table.dtype, np.integer)
     text = [f"{table[cell]:,}" if whole else _fixed(table[cell], _range(table)) for cell in cells]
@@ -303,6 +296,94 @@ def layer_curves(
     return figure
 
 
+class Kernel(NamedTuple):
+    """What `kernel_maps` draws: its title, a matrix, and the bias if there is one."""
+
+    title: str
+    values: NDArray[np.floating]
+    bias: NDArray[np.floating] | None = None
+
+
+def kernel_maps(rows: Sequence[Sequence[Kernel]], theme: Theme = LIGHT) -> "Figure":
+    """Kernels in rows, in one colour scale symmetric around 0, its range printed.
+
+    In each map a row is an index before and a column an index after; a bias, which has a number
+    for each index after, is a thin row below its kernel.
+
+    Args:
+        rows: What stands side by side, row by row; as many as in the first one.
+        theme: `LIGHT` or `DARK`.
+    """
+    from plotly.subplots import make_subplots
+
+    figure = make_subplots(
+        len(rows),
+        len(rows[0]),
+        subplot_titles=[kernel.title for row in rows for kernel in row],
+        horizontal_spacing=0.05,
+        vertical_spacing=0.16 / len(rows),
+    )
+    shown = [
+        (k.values if k.bias is None else np.append(k.values, k.bias)) for row in rows for k in row
+    ]
+    top = max(map(_range, shown))
+    for index, kernel in enumerate(kernel for row in rows for kernel in row):
+        place = {"row": index // len(rows[0]) + 1, "col": index % len(rows[0]) + 1}
+        drawn = {"coloraxis": "coloraxis", **place}
+        height, width = kernel.values.shape
+        hover = "%{y} → %{x}: %{z:.4g}<extra></extra>"
+        figure.add_heatmap(z=kernel.values, hovertemplate=hover, **drawn)
+        end = height - 0.5
+        if kernel.bias is not None:
+            thick = max(0.06 * height, 0.3)
+            edges = [end + thick / 2, end + 1.5 * thick]
+            hover = "bias of %{x}: %{z:.4g}<extra></extra>"
+            figure.add_heatmap(z=kernel.bias[None], y=edges, hovertemplate=hover, **drawn)
+            end = edges[1]
+        square = 0.4 <= height / width <= 2.5
+        figure.update_xaxes(visible=False, constrain="domain", **place)
+        figure.update_yaxes(
+            visible=False,
+            constrain="domain",
+            constraintoward="top",
+            range=[end, -0.5],
+            scaleanchor=f"x{index + 1 if index else ''}" if square else None,
+            **place,
+        )
+    figure.update_annotations(font={"size": 11, "color": theme.text})
+    _dress(figure, theme, 80 + ROW_OF_KERNELS * len(rows), top)
+    _print_range(figure, top)
+    return figure
+
+
+def singular_value_bars(
+    values: Sequence[ArrayLike], titles: Sequence[str], theme: Theme = LIGHT
+) -> "Figure":
+    """Singular values as bars, one row of them for each title, as high as in `kernel_maps`.
+
+    Args:
+        values: For each title a vector, descending.
+        titles: One a row.
+        theme: `LIGHT` or `DARK`.
+    """
+    from plotly.subplots import make_subplots
+
+    figure = make_subplots(
+        len(titles), 1, subplot_titles=list(titles), vertical_spacing=0.16 / len(titles)
+    )
+    for row, vector in enumerate(values, start=1):
+        found = np.asarray(vector, np.float64)
+        hover = "number %{x}: %{y:.4g}<extra></extra>"
+        places, colour = np.arange(1, len(found) + 1), {"color": theme.lines[0]}
+        figure.add_bar(x=places, y=found, marker=colour, hovertemplate=hover, row=row, col=1)
+    figure.update_xaxes(showgrid=False, tickformat="d", nticks=6)
+    figure.update_yaxes(rangemode="tozero", gridcolor=theme.grid, zeroline=False, nticks=5)
+    figure.update_annotations(font={"size": 11, "color": theme.text})
+    _dress(figure, theme, 80 + ROW_OF_KERNELS * len(titles), 1.0)
+    figure.update_layout(bargap=0.15, margin={"l": 40, "b": 44})
+    return figure
+
+
 def _dress(figure: "Figure", theme: Theme, height: int, top: float) -> None:
     clear = "rgba(0, 0, 0, 0)"
     top = top or 1.0
@@ -320,6 +401,21 @@ def _dress(figure: "Figure", theme: Theme, height: int, top: float) -> None:
         "coloraxis": {"colorscale": colour_scale(theme), "cmin": -top, "cmax": top},
     }
     figure.update_layout(layout)
+
+
+def _print_range(figure: "Figure", top: float) -> None:
+    """The colours below the figure, with the numbers of their ends."""
+    figure.layout.coloraxis.colorbar.update(
+        orientation="h",
+        y=-0.02,
+        yanchor="top",
+        thickness=8,
+        len=0.5,
+        outlinewidth=0,
+        tickvals=[-top, 0, top],
+        ticktext=[f"−{_number(top)}", "0", f"+{_number(top)}"],
+    )
+    figure.update_layout(margin={"b": 44})
 
 
 def _range(values: NDArray[Any]) -> float:

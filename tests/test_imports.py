@@ -26,6 +26,8 @@ LINES = (
     ("ndmixer.runs",),
     ("ndmixer.figures",),
     ("ndmixer.geometry",),
+    ("ndmixer.reconstruction",),
+    ("ndmixer.surgery",),
     ("ndmixer.datasets",),
     ("ndmixer.presets",),
     ("ndmixer.accounting",),

@@ -26,6 +26,11 @@ from ndmixer.jobs.inspecting import class_geometry as class_geometry
 from ndmixer.jobs.inspecting import keras_file as keras_file
 from ndmixer.jobs.inspecting import pictures as pictures
 from ndmixer.jobs.inspecting import untrained as untrained
+from ndmixer.jobs.operating import kernels as kernels
+from ndmixer.jobs.operating import surgery as surgery
+from ndmixer.jobs.reconstructing import decoded_averages as decoded_averages
+from ndmixer.jobs.reconstructing import reconstructions as reconstructions
+from ndmixer.jobs.reconstructing import walk as walk
 from ndmixer.jobs.training_task import train_run as train_run
 from ndmixer.jobs.worker import dask_setup as dask_setup
 
@@ -35,10 +40,13 @@ __all__ = [
     "close_engine",
     "continue_run",
     "dask_setup",
+    "decoded_averages",
     "engine_state",
     "keras_file",
+    "kernels",
     "pause",
     "pictures",
+    "reconstructions",
     "resume",
     "set_learning_rate",
     "start_engine",
@@ -46,6 +54,8 @@ __all__ = [
     "step",
     "stop",
     "submit",
+    "surgery",
     "train_run",
     "untrained",
+    "walk",
 ]
