@@ -304,7 +304,12 @@ class Kernel(NamedTuple):
     bias: NDArray[np.floating] | None = None
 
 
-def kernel_maps(rows: Sequence[Sequence[Kernel]], theme: Theme = LIGHT) -> "Figure":
+def kernel_maps(
+    rows: Sequence[Sequence[Kernel]],
+    theme: Theme = LIGHT,
+    *,
+    singular: Sequence[ArrayLike] = (),
+) -> "Figure":
     """Kernels in rows, in one colour scale symmetric around 0, its range printed.
 
     In each map a row is an index before and a column an index after; a bias, which has a number
@@ -313,75 +318,73 @@ def kernel_maps(rows: Sequence[Sequence[Kernel]], theme: Theme = LIGHT) -> "Figu
     Args:
         rows: What stands side by side, row by row; as many as in the first one.
         theme: `LIGHT` or `DARK`.
+        singular: For each row its singular values, drawn as bars behind the maps; or nothing.
     """
     from plotly.subplots import make_subplots
 
+    width = len(rows[0]) + bool(len(singular))
+    behind = ["singular values"] if len(singular) else []
     figure = make_subplots(
         len(rows),
-        len(rows[0]),
-        subplot_titles=[kernel.title for row in rows for kernel in row],
-        horizontal_spacing=0.05,
-        vertical_spacing=0.16 / len(rows),
+        width,
+        subplot_titles=[t for row in rows for t in [*(kernel.title for kernel in row), *behind]],
+        horizontal_spacing=0.16 / width,
+        vertical_spacing=0.2 / len(rows),
     )
-    shown = [
-        (k.values if k.bias is None else np.append(k.values, k.bias)) for row in rows for k in row
-    ]
-    top = max(map(_range, shown))
-    for index, kernel in enumerate(kernel for row in rows for kernel in row):
-        place = {"row": index // len(rows[0]) + 1, "col": index % len(rows[0]) + 1}
-        drawn = {"coloraxis": "coloraxis", **place}
-        height, width = kernel.values.shape
-        hover = "%{y} → %{x}: %{z:.4g}<extra></extra>"
-        figure.add_heatmap(z=kernel.values, hovertemplate=hover, **drawn)
-        end = height - 0.5
-        if kernel.bias is not None:
-            thick = max(0.06 * height, 0.3)
-            edges = [end + thick / 2, end + 1.5 * thick]
-            hover = "bias of %{x}: %{z:.4g}<extra></extra>"
-            figure.add_heatmap(z=kernel.bias[None], y=edges, hovertemplate=hover, **drawn)
-            end = edges[1]
-        square = 0.4 <= height / width <= 2.5
-        figure.update_xaxes(visible=False, constrain="domain", **place)
-        figure.update_yaxes(
-            visible=False,
-            constrain="domain",
-            constraintoward="top",
-            range=[end, -0.5],
-            scaleanchor=f"x{index + 1 if index else ''}" if square else None,
+    top = 0.0
+    for row, kernels in enumerate(rows, start=1):
+        for column, kernel in enumerate(kernels, start=1):
+            place = {"row": row, "col": column}
+            end = _add_kernel(figure, kernel, place)
+            top = max(
+                top, _range(np.append(kernel.values, 0 if kernel.bias is None else kernel.bias))
+            )
+            square = 0.4 <= kernel.values.shape[0] / kernel.values.shape[1] <= 2.5
+            number = (row - 1) * width + column
+            figure.update_xaxes(visible=False, constrain="domain", **place)
+            figure.update_yaxes(
+                visible=False,
+                constrain="domain",
+                constraintoward="top",
+                range=[end, -0.5],
+                scaleanchor=f"x{number if number > 1 else ''}" if square else None,
+                **place,
+            )
+    for row, values in enumerate(singular, start=1):
+        place, found = {"row": row, "col": width}, np.asarray(values, np.float64)
+        figure.add_bar(
+            x=np.arange(1, len(found) + 1),
+            y=found,
+            width=0.85,
+            marker={"color": theme.lines[0], "line": {"width": 0}},
+            hovertemplate="number %{x}: %{y:.4g}<extra></extra>",
             **place,
         )
+        ticks = {"tick0": 1, "dtick": ceil(len(found) / 5)}
+        figure.update_xaxes(showgrid=False, range=[0.3, len(found) + 0.7], **ticks, **place)
+        grid = {"gridcolor": theme.grid, "zeroline": False}
+        figure.update_yaxes(rangemode="tozero", nticks=5, **grid, **place)
     figure.update_annotations(font={"size": 11, "color": theme.text})
     _dress(figure, theme, 80 + ROW_OF_KERNELS * len(rows), top)
     _print_range(figure, top)
+    share = len(rows[0]) / width
+    figure.layout.coloraxis.colorbar.update(x=share / 2, len=0.5 * share, tickangle=0)
     return figure
 
 
-def singular_value_bars(
-    values: Sequence[ArrayLike], titles: Sequence[str], theme: Theme = LIGHT
-) -> "Figure":
-    """Singular values as bars, one row of them for each title, as high as in `kernel_maps`.
-
-    Args:
-        values: For each title a vector, descending.
-        titles: One a row.
-        theme: `LIGHT` or `DARK`.
-    """
-    from plotly.subplots import make_subplots
-
-    figure = make_subplots(
-        len(titles), 1, subplot_titles=list(titles), vertical_spacing=0.16 / len(titles)
-    )
-    for row, vector in enumerate(values, start=1):
-        found = np.asarray(vector, np.float64)
-        hover = "number %{x}: %{y:.4g}<extra></extra>"
-        places, colour = np.arange(1, len(found) + 1), {"color": theme.lines[0]}
-        figure.add_bar(x=places, y=found, marker=colour, hovertemplate=hover, row=row, col=1)
-    figure.update_xaxes(showgrid=False, tickformat="d", nticks=6)
-    figure.update_yaxes(rangemode="tozero", gridcolor=theme.grid, zeroline=False, nticks=5)
-    figure.update_annotations(font={"size": 11, "color": theme.text})
-    _dress(figure, theme, 80 + ROW_OF_KERNELS * len(titles), 1.0)
-    figure.update_layout(bargap=0.15, margin={"l": 40, "b": 44})
-    return figure
+def _add_kernel(figure: "Figure", kernel: Kernel, place: dict[str, int]) -> float:
+    """Adds a kernel and the bias below it; where on the axis of rows they end."""
+    height = len(kernel.values)
+    hover = "%{y} → %{x}: %{z:.4g}<extra></extra>"
+    figure.add_heatmap(z=kernel.values, coloraxis="coloraxis", hovertemplate=hover, **place)
+    if kernel.bias is None:
+        return height - 0.5
+    thick = max(0.06 * height, 0.3)
+    edges = [height - 0.5 + thick / 2, height - 0.5 + 1.5 * thick]
+    hover = "bias of %{x}: %{z:.4g}<extra></extra>"
+    bias = kernel.bias[None]
+    figure.add_heatmap(z=bias, y=edges, coloraxis="coloraxis", hovertemplate=hover, **place)
+    return edges[1]
 
 
 def _dress(figure: "Figure", theme: Theme, height: int, top: float) -> None:

@@ -49,7 +49,7 @@ def page(place: Place, controls: st.delta_generator.DeltaGenerator) -> None:
         )
         return
     show_averages(place)
-    show_walk(place, found["indices"])
+    show_walk(place)
 
 
 st.markdown("#### What does the autoencoder keep?")

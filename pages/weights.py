@@ -7,7 +7,12 @@ from ndmixer import jobs
 from ndmixer.accounting import Linear, Stage, accounting, walk
 from ndmixer.app.explorer import Place, answer, choose_place, choose_run, draw, theme
 from ndmixer.app.surgery import show_surgery
-from ndmixer.figures import Kernel, kernel_maps, singular_value_bars
+from ndmixer.figures import Kernel, kernel_maps
+
+BARS = (
+    "The bars are singular values: how strongly independent patterns are handed on. Few high ones "
+    "mean that few pass."
+)
 
 
 def page(place: Place) -> None:
@@ -33,50 +38,36 @@ def page(place: Place) -> None:
 
 
 def kernels(stage: Stage, name: str, found: dict[str, np.ndarray]) -> None:
-    """The kernels of a stage, and the talk of each axis beside its own."""
+    """The kernels of a stage; of an MLP the talk of each axis in the same row."""
     rows: dict[int, list[Linear]] = {}
     for linear in stage.linears:
         rows.setdefault(linear.axis, []).append(linear)
     shown = [[_kernel(linear, found) for linear in row] for row in rows.values()]
-    mlp = len(shown[0]) > 1
-    left, right = st.columns([1.15, 1] if mlp else 2, gap="medium")
+    singular = [found[f"singular/{axis}"] for axis in rows]
+    own = {key: found[key] for key in stage.weights}
+    text = (
+        "Row: an index of the axis before; column: one after; the thin row below is the bias. "
+        "Look for stripes (an index that all hear, or that hears all) and for pale maps, which "
+        "do little."
+    )
+    if len(shown[0]) == 1:
+        st.markdown(f"**Kernels of {name}, and their singular values**")
+        draw(kernel_maps(shown, theme(), singular=singular), "kernels", f"{text} {BARS}", own)
+        return
+    left, right = st.columns(2, gap="medium")
     with left:
         st.markdown(f"**Kernels of {name}**")
-        text = (
-            "Row: an index of the axis before; column: one after; the thin row below is the bias. "
-            "Look for stripes (an index that all others hear, or that hears all) and for pale "
-            "maps, which do little."
-        )
-        draw(kernel_maps(shown, theme()), "kernels", text, {n: found[n] for n in stage.weights})
-    singular = [found[f"singular/{axis}"] for axis in rows]
-    bars = singular_value_bars(singular, [f"axis {axis}" for axis in rows], theme())
-    arrays = {key: value for key, value in found.items() if key.startswith("singular")}
+        draw(kernel_maps(shown, theme()), "kernels", text, own)
     with right:
-        if not mlp:
-            st.markdown("**Singular values**")
-            text = (
-                "How many independent things each kernel hands on, and how strongly. Look for "
-                "where the bars fall: few high ones mean that few patterns pass."
-            )
-            draw(bars, "singular", text, arrays)
-            return
-        st.markdown("**Talk between the indices: W₁ W₂, and its singular values**")
+        st.markdown("**Talk between the indices of an axis: W₁ W₂**")
+        text = (
+            "The product of the two kernels: what each index (row) gives to each (column), with "
+            "the activation between them left out. Look for a diagonal, an index that talks to "
+            f"itself, or bands beside it, to its neighbours. {BARS}"
+        )
         talk = [[Kernel(f"axis {axis} · W₁ W₂", found[f"talk/{axis}"])] for axis in rows]
-        maps, values = st.columns(2, gap="small")
-        with maps:
-            text = (
-                "The product of the two kernels of an axis: what each index (row) gives to each "
-                "(column). The activation between them is left out. Look for a diagonal, or bands "
-                "beside it: an index that talks to itself, or to its neighbours."
-            )
-            products = {key: value for key, value in found.items() if key.startswith("talk")}
-            draw(kernel_maps(talk, theme()), "talk", text, products)
-        with values:
-            text = (
-                "How strongly the product hands on each of its independent patterns. Look for "
-                "where the bars fall: few high ones mean that few patterns pass."
-            )
-            draw(bars, "singular", text, arrays)
+        data = {key: value for key, value in found.items() if key.startswith(("talk", "singular"))}
+        draw(kernel_maps(talk, theme(), singular=singular), "talk", text, data)
 
 
 def _kernel(linear: Linear, found: dict[str, np.ndarray]) -> Kernel:

@@ -75,23 +75,23 @@ def show_images(place: Place, found: Mapping[str, np.ndarray], order: Order) -> 
     named = {"best": "The best", "worst": "The worst", "random": "Some at random"}
     st.markdown(f"**{named.get(order, 'The images in order')}**")
     class_names = place.data.class_names
-    labels = found["labels"]
-    titles = [f"{class_names[c]} · no. {i}" for c, i in zip(labels, indices, strict=True)]
-    notes = [f"RMSE {error:.3f}" for error in errors[indices]]
+    titles = [class_names[label] for label in found["labels"]]
+    numbers = [f"no. {i}" for i in indices]
     rows = {"input": found["inputs"], "output": found["outputs"]}
     with st.container(key="strips"):
-        _strip(rows, titles, notes, "images", f"Inputs and outputs of {len(indices)} images")
-        difference = found["outputs"] - found["inputs"]
+        _strip(rows, titles, numbers, "images", f"Inputs and outputs of {len(indices)} images")
         columns = [
-            Column(title, "", _picture(image)[None])
-            for title, image in zip(titles, difference, strict=True)
+            Column(f"{error:.3f}", "", _picture(image)[None])
+            for error, image in zip(
+                errors[indices], found["outputs"] - found["inputs"], strict=True
+            )
         ]
-        label = "Output minus input of each image"
+        label = "Output minus input of each image, its RMSE above it"
         show_maps(columns, ["difference"], key="differences", cell=CELL, label=label)
     text = (
-        "Above, what goes in and what comes out; below, the output minus the input: orange where "
-        "the output is too bright, blue where it is too dark. Look for strokes that are lost, and "
-        f"for what is drawn where nothing was. {_colour_note(place)}"
+        "Above, what goes in and what comes out. Below, the RMSE of each image, and its output "
+        "minus its input: orange where too bright, blue where too dark. Look for strokes that are "
+        f"lost, and for what is drawn where nothing was. {_colour_note(place)}"
     )
     explain("images", text, {**found})
 
@@ -114,31 +114,29 @@ def show_averages(place: Place) -> None:
     text = (
         f"Above, the mean of the images of each class; below, what the network after {name} draws "
         "from the mean of their representations there. Look for a decoded average that is sharper "
-        "than the mean image: there the representation knows the class, not only the pixels."
+        "than the mean image: then the mean still stands for one image, not for a blur of many."
     )
     explain("averages", text, {**found})
 
 
-def show_walk(place: Place, indices: np.ndarray) -> None:
+def show_walk(place: Place) -> None:
     """Draws a walk between two images in the representation, beside their blend.
 
     Args:
         place: Where one looks; a stage that is not within a block.
-        indices: Images that are shown already; the first two are the ends at first.
     """
     name = place.stage.replace("_", " ")
     st.markdown(f"**A walk between two images at {name}**")
     ends = []
     with st.container(horizontal=True):
         for at, label in enumerate(("From image no.", "to image no.")):
-            first = int(indices[min(at, len(indices) - 1)])
             key = f"walk-{at}-{place.part}-{place.count}"
             ends.append(
                 st.number_input(
                     label,
                     0,
                     place.count - 1,
-                    first,
+                    min(at, place.count - 1),
                     key=key,
                     persist_state="session",
                     width=160,
@@ -149,14 +147,14 @@ def show_walk(place: Place, indices: np.ndarray) -> None:
     )
     if walked is None:
         return
-    shares = [f"{100 * i // (STEPS - 1)} %" for i in range(STEPS)]
+    shares = [f"{100 * i / (STEPS - 1):.0f} %" for i in range(STEPS)]
     rows = {"decoded": walked["decoded"], "pixel blend": walked["blended"]}
     a, b = (place.data.class_names[label] for label in walked["labels"])
     _strip(rows, shares, [""] * STEPS, "walk", f"A walk from {a} to {b}")
     text = (
         f"From {a} to {b} in equal steps: above through the representations at {name}, decoded; "
         "below through the pixels. Look for whether strokes move on the way, or only fade as in "
-        "the blend: then the representation is as flat as the pixels are."
+        "the blend: then halfway between two images means no more here than among the pixels."
     )
     explain("walk", text, {**walked})
 

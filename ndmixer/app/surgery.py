@@ -92,17 +92,17 @@ def _controls(block: Stage, key: str, gate: float | None) -> None:
         name, 0.0, 2.0, step=0.05, format="%.2f ×", key=f"factor-{key}", persist_state="session"
     )
     cut = st.pills(
-        f"Cut in {name}",
+        "Cut",
         [BLOCK, *map(_axis, block.axes)],
         selection_mode="multi",
-        format_func=lambda what: f"cut {what}" if what == BLOCK else what,
-        label_visibility="collapsed",
+        wrap=True,
         key=f"cut-{key}",
         persist_state="session",
     )
     if gate is not None:
         now = 0.0 if BLOCK in cut else gate * factor
-        st.caption(f"gate {gate:.3f}" + ("" if now == gate else f" → {now:.3f}"))
+        said = f"gate {gate:.3f}" + ("" if now == gate else f" → {now:.3f}")
+        st.caption(said.replace("-", "−"))
 
 
 def _axis(stage: Stage) -> str:
@@ -165,22 +165,22 @@ def _show(place: Place, found: dict[str, np.ndarray], changed: bool) -> None:
             confusion_matrix(labels, found[f"{when}/predictions"], len(known))
             for when in ("before", "after")
         ]
-        st.markdown("**Confusion matrix**")
         mistakes = [table * ~np.eye(len(table), dtype=bool) for table in tables]
         text = (
             f"How many of {len(labels):,} {which} images of each class (row) the model takes for "
             "each class (column); only mistakes are coloured, both tables in one scale. Look for "
             "classes that are confused only after the surgery."
         )
-        _beside("confusion", tables, mistakes, known, text, ("true class", "named class"))
+        axes = "true class", "named class"
+        _beside("confusion", "Confusion matrix", tables, mistakes, known, text, axes)
     last = last_block(place.run.model_spec).replace("_", " ")
-    st.markdown(f"**Class distances at {last}**")
     tables = [found["before/distances"], found["after/distances"]]
     text = (
         f"Root-mean-square difference between the class averages at {last}, both tables in one "
         "scale. Look for pairs that come closer: what was cut kept them apart."
     )
-    _beside("distances", tables, tables, names, text, ("class", "class"))
+    title = f"Class distances at {last}"
+    _beside("distances", title, tables, tables, names, text, ("class", "class"))
 
 
 def _accuracy(before: np.ndarray, after: np.ndarray, labels: np.ndarray) -> None:
@@ -196,6 +196,7 @@ def _accuracy(before: np.ndarray, after: np.ndarray, labels: np.ndarray) -> None
 
 def _beside(
     key: str,
+    title: str,
     tables: list[np.ndarray],
     coloured: list[np.ndarray],
     names: list[str],
@@ -204,13 +205,14 @@ def _beside(
 ) -> None:
     """The untouched model and the other one, in one scale."""
     top = max(float(np.max(c, where=np.isfinite(c), initial=0)) for c in coloured)
-    whats = ("before", "untouched"), ("after", "after surgery")
+    whens = ("before", "untouched"), ("after", "after surgery")
     for column, (when, what), table, colours in zip(
-        st.columns(2, gap="medium"), whats, tables, coloured, strict=True
+        st.columns(2, gap="medium"), whens, tables, coloured, strict=True
     ):
         with column:
+            st.markdown(f"**{title}, {what}**")
             shown = matrix(table, names, theme(), coloured=colours, axes=axes, top=top)
-            draw(shown, f"{key}-{when}", f"{what.capitalize()}: {text}", {key: table})
+            draw(shown, f"{key}-{when}", text, {key: table})
 
 
 def _rms(errors: np.ndarray) -> float:
