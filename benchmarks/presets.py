@@ -31,7 +31,8 @@ ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "presets.jsonl"
 EPOCHS = 10
 SHIPPED_SEEDS = (0, 1, 2)
-SHIPPED_SNAPSHOTS = (0, 100, 400, 938, 2_814, 9_380)  # steps; 938 are an epoch
+SHIPPED_SNAPSHOTS = (0, 100, 400, 938, 2_814, 9_380)  # about these steps; 938 are an epoch
+SHIPPED_BURSTS = 300  # points of the training curve at most, evenly out of all
 DIGITS = 5  # of a number in the metrics that ship
 
 MNIST = [name for name, preset in PRESETS.items() if preset.train.dataset == "mnist"]
@@ -154,13 +155,21 @@ def ship(name: str, rows: list[dict]) -> None:
     del info["creator"]  # a process of the machine it was trained on
     info["name"] = PRESETS[name].title
     (folder / "spec.json").write_text(json.dumps(info, indent=2) + "\n")
-    events = (_shortened(event) for event in run.metrics())
-    lines = [json.dumps(event) for event in events if event.get("phase") != "loading"]
+    events = [event for event in run.metrics() if event.get("phase") != "loading"]
+    bursts = [event for event in events if event.get("phase") == "training"]
+    left_out = {
+        id(event)
+        for i, event in enumerate(bursts)
+        if i * SHIPPED_BURSTS % len(bursts) >= SHIPPED_BURSTS
+    }
+    lines = [json.dumps(_shortened(event)) for event in events if id(event) not in left_out]
     (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
     shutil.copy(run.weights_path(), folder / "weights.safetensors")
-    for step in SHIPPED_SNAPSHOTS:
+    there = run.snapshots()
+    kept = {min(there, key=lambda step: abs(step - wish)) for wish in SHIPPED_SNAPSHOTS}
+    for step in kept:
         shutil.copy(run.weights_path(step), folder / "snapshots")
-    (folder / "README.md").write_text(_card(name, run, chosen, found))
+    (folder / "README.md").write_text(_card(name, run, sorted(kept), chosen, found))
 
 
 def _shortened(value: object) -> object:
@@ -174,7 +183,7 @@ def _shortened(value: object) -> object:
     return value
 
 
-def _card(name: str, run: Run, chosen: dict, found: list[dict]) -> str:
+def _card(name: str, run: Run, steps: list[int], chosen: dict, found: list[dict]) -> str:
     preset, info = PRESETS[name], run.info
     shown, account = _format(preset), accounting(preset.model)
     measure = "accuracy" if preset.model.task == "classifier" else "RMSE of the reconstructions"
@@ -189,8 +198,9 @@ A {preset.model.task} of {account.parameters:,} parameters and {account.flops:,}
   Adam with a learning rate of {info["train"].learning_rate:g}, seed {chosen["seed"]}.
 * **Choice**: the median of the seeds {", ".join(map(str, SHIPPED_SEEDS))}: {each}.
 * **Made by** `python benchmarks/presets.py --ship`, with {versions}.
-* **What is here**: specification, metrics, last weights, and the weights after
-  {", ".join(f"{step:,}" for step in SHIPPED_SNAPSHOTS)} steps. Without the state of the optimizer,
+* **What is here**: specification, metrics (every test, and {SHIPPED_BURSTS} points of the training
+  at most), last weights, and the weights after
+  {", ".join(f"{step:,}" for step in steps)} steps. Without the state of the optimizer,
   so that it cannot be trained on.
 * **Use**: for looking inside, and as a point of comparison. It has seen only MNIST's digits:
   white on black, centred, 28 × 28. Of anything else it still names some digit.

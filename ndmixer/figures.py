@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 LONGEST_ROW = 32
 COLUMNS = 5  # of a grid of maps
+ROW_OF_KERNELS = 230  # pixels
 GAP = np.nan  # what stands between the tiles of a tensor of more than two axes
 
 
@@ -172,18 +173,7 @@ def map_grid(
         )
     figure.update_annotations(font={"size": 11, "color": theme.text})
     _dress(figure, theme, 40 + rows * (190 if len(images) > 1 else 260), top)
-    bar = figure.layout.coloraxis.colorbar
-    bar.update(
-        orientation="h",
-        y=-0.02,
-        yanchor="top",
-        thickness=8,
-        len=0.5,
-        outlinewidth=0,
-        tickvals=[-top, 0, top],
-        ticktext=[f"−{_number(top)}", "0", f"+{_number(top)}"],
-    )
-    figure.update_layout(margin={"b": 44})
+    _print_range(figure, top)
     return figure
 
 
@@ -326,6 +316,97 @@ def layer_curves(
     return figure
 
 
+class Kernel(NamedTuple):
+    """What `kernel_maps` draws: its title, a matrix, and the bias if there is one."""
+
+    title: str
+    values: NDArray[np.floating]
+    bias: NDArray[np.floating] | None = None
+
+
+def kernel_maps(
+    rows: Sequence[Sequence[Kernel]],
+    theme: Theme = LIGHT,
+    *,
+    singular: Sequence[ArrayLike] = (),
+) -> "Figure":
+    """Kernels in rows, in one colour scale symmetric around 0, its range printed.
+
+    In each map a row is an index before and a column an index after; a bias, which has a number
+    for each index after, is a thin row below its kernel.
+
+    Args:
+        rows: What stands side by side, row by row; as many as in the first one.
+        theme: `LIGHT` or `DARK`.
+        singular: For each row its singular values, drawn as bars behind the maps; or nothing.
+    """
+    from plotly.subplots import make_subplots
+
+    width = len(rows[0]) + bool(len(singular))
+    behind = ["singular values"] if len(singular) else []
+    figure = make_subplots(
+        len(rows),
+        width,
+        subplot_titles=[t for row in rows for t in [*(kernel.title for kernel in row), *behind]],
+        horizontal_spacing=0.16 / width,
+        vertical_spacing=0.2 / len(rows),
+    )
+    top = 0.0
+    for row, kernels in enumerate(rows, start=1):
+        for column, kernel in enumerate(kernels, start=1):
+            place = {"row": row, "col": column}
+            end = _add_kernel(figure, kernel, place)
+            top = max(
+                top, _range(np.append(kernel.values, 0 if kernel.bias is None else kernel.bias))
+            )
+            square = 0.4 <= kernel.values.shape[0] / kernel.values.shape[1] <= 2.5
+            number = (row - 1) * width + column
+            figure.update_xaxes(visible=False, constrain="domain", **place)
+            figure.update_yaxes(
+                visible=False,
+                constrain="domain",
+                constraintoward="top",
+                range=[end, -0.5],
+                scaleanchor=f"x{number if number > 1 else ''}" if square else None,
+                **place,
+            )
+    for row, values in enumerate(singular, start=1):
+        place, found = {"row": row, "col": width}, np.asarray(values, np.float64)
+        figure.add_bar(
+            x=np.arange(1, len(found) + 1),
+            y=found,
+            width=0.85,
+            marker={"color": theme.lines[0], "line": {"width": 0}},
+            hovertemplate="number %{x}: %{y:.4g}<extra></extra>",
+            **place,
+        )
+        ticks = {"tick0": 1, "dtick": ceil(len(found) / 5)}
+        figure.update_xaxes(showgrid=False, range=[0.3, len(found) + 0.7], **ticks, **place)
+        grid = {"gridcolor": theme.grid, "zeroline": False}
+        figure.update_yaxes(rangemode="tozero", nticks=5, **grid, **place)
+    figure.update_annotations(font={"size": 11, "color": theme.text})
+    _dress(figure, theme, 80 + ROW_OF_KERNELS * len(rows), top)
+    _print_range(figure, top)
+    share = len(rows[0]) / width
+    figure.layout.coloraxis.colorbar.update(x=share / 2, len=0.5 * share, tickangle=0)
+    return figure
+
+
+def _add_kernel(figure: "Figure", kernel: Kernel, place: dict[str, int]) -> float:
+    """Adds a kernel and the bias below it; where on the axis of rows they end."""
+    height = len(kernel.values)
+    hover = "%{y} → %{x}: %{z:.4g}<extra></extra>"
+    figure.add_heatmap(z=kernel.values, coloraxis="coloraxis", hovertemplate=hover, **place)
+    if kernel.bias is None:
+        return height - 0.5
+    thick = max(0.06 * height, 0.3)
+    edges = [height - 0.5 + thick / 2, height - 0.5 + 1.5 * thick]
+    hover = "bias of %{x}: %{z:.4g}<extra></extra>"
+    bias = kernel.bias[None]
+    figure.add_heatmap(z=bias, y=edges, coloraxis="coloraxis", hovertemplate=hover, **place)
+    return edges[1]
+
+
 def _dress(figure: "Figure", theme: Theme, height: int, top: float) -> None:
     clear = "rgba(0, 0, 0, 0)"
     top = top or 1.0
@@ -343,6 +424,21 @@ def _dress(figure: "Figure", theme: Theme, height: int, top: float) -> None:
         "coloraxis": {"colorscale": colour_scale(theme), "cmin": -top, "cmax": top},
     }
     figure.update_layout(layout)
+
+
+def _print_range(figure: "Figure", top: float) -> None:
+    """The colours below the figure, with the numbers of their ends."""
+    figure.layout.coloraxis.colorbar.update(
+        orientation="h",
+        y=-0.02,
+        yanchor="top",
+        thickness=8,
+        len=0.5,
+        outlinewidth=0,
+        tickvals=[-top, 0, top],
+        ticktext=[f"−{_number(top)}", "0", f"+{_number(top)}"],
+    )
+    figure.update_layout(margin={"b": 44})
 
 
 def _range(values: NDArray[Any]) -> float:

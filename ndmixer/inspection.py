@@ -1,13 +1,13 @@
 """Looking inside a model: one pass of many images, and where the classes lie at each stage."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ndmixer.accounting import accounting, stages
+from ndmixer.accounting import accounting, last_block, stages
 from ndmixer.datasets import Dataset
 from ndmixer.geometry import (
     ClassStatistics,
@@ -19,6 +19,7 @@ from ndmixer.geometry import (
     nearest_average,
     scatter_ratio,
 )
+from ndmixer.reconstruction import image_errors
 from ndmixer.representations import in_batches, probe_images, representations
 from ndmixer.spec import ModelSpec
 
@@ -166,6 +167,42 @@ def class_summary(passed: ClassPass, stage: str) -> dict[str, Any]:
     if passed.predictions is not None:
         summary["predictions"] = passed.predictions
     return summary
+
+
+def outcome(
+    spec: ModelSpec,
+    weights: Mapping[str, ArrayLike],
+    images: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    classes: int,
+    without: Collection[str] = (),
+) -> dict[str, NDArray[Any]]:
+    """What a model achieves: its answers, and how far apart its last block keeps the classes.
+
+    Args:
+        spec: The architecture.
+        weights: Its weights by name.
+        images: Shape `(images, ...)`.
+        labels: Shape `(images,)`, whole numbers below `classes`.
+        classes: How many there are.
+        without: Axes of blocks whose MLP is left out; see `ndmixer.models.forward`.
+
+    Returns:
+        `distances` `(classes, classes)`, root-mean-square, between the class averages at the
+        last block; `predictions` `(images,)` of a classifier, of an autoencoder `errors`
+        `(images,)`, the root-mean-square error of each image.
+    """
+    last, end = last_block(spec), stages(spec)[-1]
+    statistics, answers = ClassStatistics(classes), []
+    for part, name, values in in_batches(spec, weights, images, (last, end), without):
+        if name == last:
+            statistics.add(values, labels[part])
+        if name == end and spec.task == "classifier":
+            answers.append(values.argmax(axis=1))
+        elif name == end:
+            answers.append(image_errors(images[part], values))
+    kind = "predictions" if spec.task == "classifier" else "errors"
+    return {"distances": distance_matrix(statistics.averages()), kind: np.concatenate(answers)}
 
 
 def probes(

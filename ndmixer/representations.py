@@ -1,6 +1,6 @@
 """What a model makes of images, stage by stage."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
 from math import prod
 
@@ -55,6 +55,7 @@ def in_batches(
     weights: Mapping[str, ArrayLike],
     images: ArrayLike,
     wanted: tuple[str, ...],
+    without: Collection[str] = (),
 ) -> Iterator[tuple[slice, str, NDArray[np.float32]]]:
     """The representation of many images, one batch and one stage at a time.
 
@@ -67,6 +68,7 @@ def in_batches(
         weights: Its weights by the names of `accounting(spec).weights`.
         images: Shape `(images, ...)`; each image any reshape of `spec.in_shape`.
         wanted: Names of the stages wanted, out of `ndmixer.stages(spec)`.
+        without: Axes of blocks whose MLP is left out; see `ndmixer.models.forward`.
 
     Yields:
         Which images, the name of the stage, and their representation there, shape
@@ -82,7 +84,7 @@ def in_batches(
     for start in range(0, len(pixels), size):
         part = slice(start, min(start + size, len(pixels)))
         batch = pixels[part].T.reshape(*spec.in_shape, -1)
-        for name, value in forward(spec, named, tf.constant(batch)):
+        for name, value in forward(spec, named, tf.constant(batch), without=without):
             if name in wanted:
                 yield part, name, np.moveaxis(value.numpy(), -1, 0)
             if name == last:
@@ -106,16 +108,38 @@ def early_exits(
         For the stage before the first block and for every block the output, of shape
         `(images, num_classes)`, of an autoencoder `(images, *in_shape)`.
     """
-    named = {name: tf.constant(value, tf.float32) for name, value in weights.items()}
     first = "embed" if spec.embedding else "input"
     names = [first, *(stage.name for stage in accounting(spec).stages if stage.axes)]
-    given = np.stack([np.asarray(values[name], np.float32) for name in names])
-    count = given.shape[1]
-    x = tf.constant(np.moveaxis(given.reshape(-1, *given.shape[2:]), 0, -1))
-    for _, value in forward(spec, named, x, last_block(spec)):
-        x = value
-    outputs = np.moveaxis(x.numpy(), -1, 0)
-    return {name: outputs[i * count : (i + 1) * count] for i, name in enumerate(names)}
+    given = np.concatenate([np.asarray(values[name], np.float32) for name in names])
+    outputs = output_after(spec, weights, last_block(spec), given)
+    return dict(zip(names, np.split(outputs, len(names)), strict=True))
+
+
+def output_after(
+    spec: ModelSpec, weights: Mapping[str, ArrayLike], stage: str, values: ArrayLike
+) -> NDArray[np.float32]:
+    """What the rest of a model makes of representations, whether images led to them or not.
+
+    Args:
+        spec: The architecture.
+        weights: Its weights by the names of `accounting(spec).weights`.
+        stage: Where they are; any stage but those within a block.
+        values: Shape `(images, *stage.shape)`.
+
+    Returns:
+        Logits `(images, num_classes)`, or of an autoencoder `(images, *in_shape)`.
+
+    Raises:
+        ValueError: there is no such stage, or it lies within a block.
+    """
+    named = {name: tf.constant(value, tf.float32) for name, value in weights.items()}
+    at, outputs = np.moveaxis(np.asarray(values, np.float32), 0, -1), []
+    size = batch_size(spec)
+    for start in range(0, at.shape[-1], size):
+        batch = tf.constant(at[..., start : start + size])
+        *_, (_, output) = forward(spec, named, batch, after=stage)
+        outputs.append(np.moveaxis(output.numpy(), -1, 0))
+    return np.concatenate(outputs)
 
 
 def batch_size(spec: ModelSpec) -> int:

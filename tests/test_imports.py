@@ -33,6 +33,8 @@ LINES = (
     ("ndmixer.geometry",),
     ("ndmixer.images",),
     ("ndmixer.digits",),
+    ("ndmixer.reconstruction",),
+    ("ndmixer.surgery",),
     ("ndmixer.datasets",),
     ("ndmixer.presets",),
     ("ndmixer.accounting",),

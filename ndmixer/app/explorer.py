@@ -193,6 +193,17 @@ def draw(
             "toImageButtonOptions": {"format": "png", "filename": name, "scale": 2},
         },
     )
+    explain(name, text, data)
+
+
+def explain(name: str, text: str, data: Mapping[str, np.ndarray]) -> None:
+    """Two sentences below a view, and its numbers as a file.
+
+    Args:
+        name: Of the file and of the widget.
+        text: What it shows, and what to look for.
+        data: Arrays, written as an `.npz`.
+    """
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(text, width="stretch")
         data_button(name, data, "The camera above it saves a picture.")

@@ -15,6 +15,8 @@ if __name__ == "__main__":  # app.py imports it for its place alone
                 ("representations", "Representations", "layers"),
                 ("classes", "Classes", "scatter_plot"),
                 ("map", "Map", "bubble_chart"),
+                ("weights", "Weights", "grid_on"),
+                ("reconstructions", "Reconstructions", "compare"),
                 ("compare", "Compare", "compare_arrows"),
                 ("runs", "Runs", "list"),
             )

@@ -34,6 +34,11 @@ from ndmixer.jobs.one_image import OneImage as OneImage
 from ndmixer.jobs.one_image import labels_of as labels_of
 from ndmixer.jobs.one_image import one_image as one_image
 from ndmixer.jobs.one_image import outputs_of as outputs_of
+from ndmixer.jobs.operating import kernels as kernels
+from ndmixer.jobs.operating import surgery as surgery
+from ndmixer.jobs.reconstructing import decoded_averages as decoded_averages
+from ndmixer.jobs.reconstructing import reconstructions as reconstructions
+from ndmixer.jobs.reconstructing import walk as walk
 from ndmixer.jobs.training_task import train_run as train_run
 from ndmixer.jobs.worker import dask_setup as dask_setup
 
@@ -45,16 +50,19 @@ __all__ = [
     "close_engine",
     "continue_run",
     "dask_setup",
+    "decoded_averages",
     "engine_state",
     "image_map",
     "image_stages",
     "keras_file",
+    "kernels",
     "labels_of",
     "one_image",
     "outputs_of",
     "pause",
     "pictures",
     "probes_of",
+    "reconstructions",
     "resume",
     "set_learning_rate",
     "start_engine",
@@ -62,6 +70,8 @@ __all__ = [
     "step",
     "stop",
     "submit",
+    "surgery",
     "train_run",
     "untrained",
+    "walk",
 ]

@@ -66,7 +66,7 @@ def image_map(
 def _image_map(
     folder: str,
     step: int | None,
-    _written: int,
+    written: int,
     stage: str,
     part: str,
     count: int,
@@ -78,7 +78,7 @@ def _image_map(
     from ndmixer.accounting import accounting, walk
     from ndmixer.embedding import FEWEST, embed, neighbours_kept, principal_components
     from ndmixer.inspection import SAMPLE_NUMBERS
-    from ndmixer.jobs.inspecting import _images
+    from ndmixer.jobs.inspecting import images_of, weights_of
     from ndmixer.representations import in_batches
 
     run = Run(Path(folder))
@@ -87,11 +87,8 @@ def _image_map(
     if stage not in shapes:
         raise ValueError(f"the stages of this model are {', '.join(shapes)}. Received: {stage!r}")
     count = min(count, max(FEWEST, SAMPLE_NUMBERS // prod(shapes[stage])))
-    if step is None:
-        weights, found = run.load_last_weights()
-    else:
-        weights, found = run.load_weights(step), step
-    images, labels = _images(run.train_spec.dataset, cast(Part, part), count)
+    weights, found = weights_of(folder, step, written)
+    images, labels = images_of(run.train_spec.dataset, cast(Part, part), count)
     wanted = (stage, "logits") if spec.task == "classifier" else (stage,)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
     for _, name, values in in_batches(spec, weights, images, wanted):

@@ -190,7 +190,7 @@ def _class_geometry(
     # All main stages share one pass, so that going from one to the other costs nothing.
     inner = "" if looked_at(spec, "") == looked_at(spec, stage) else stage
     weights, found, passed = _class_pass(folder, step, written, inner, part, count)
-    images, labels = _images(Run(Path(folder)).train_spec.dataset, part, count)
+    images, labels = images_of(Run(Path(folder)).train_spec.dataset, part, count)
     distances, sample = class_distances(spec, weights, images, labels, passed, metric, pairs)
     return {
         **class_summary(passed, stage),
@@ -203,7 +203,7 @@ def _class_geometry(
 
 @lru_cache(maxsize=PASSES)
 def _class_pass(
-    folder: str, step: int | None, _written: int, inner: str, part: Part, count: int
+    folder: str, step: int | None, written: int, inner: str, part: Part, count: int
 ) -> tuple[dict[str, np.ndarray], int | None, "ClassPass"]:
     """Weights, their step and the pass: kept for another stage or metric of the same ones."""
     import_tensorflow()
@@ -212,17 +212,30 @@ def _class_pass(
 
     run = Run(Path(folder))
     spec, name = run.model_spec, run.train_spec.dataset
-    if step is None:
-        weights, found = run.load_last_weights()
-    else:
-        weights, found = run.load_weights(step), step
-    images, labels = _images(name, part, count)
+    weights, found = weights_of(folder, step, written)
+    images, labels = images_of(name, part, count)
     classes = load_dataset(name).num_classes
     stage = inner or "input"
     return weights, found, class_pass(spec, weights, images, labels, classes, stage)
 
 
-def _images(dataset: str, part: Part, count: int) -> tuple[np.ndarray, np.ndarray]:
+@lru_cache(maxsize=PASSES)
+def weights_of(
+    folder: str, step: int | None, _written: int
+) -> tuple[dict[str, np.ndarray], int | None]:
+    """Weights and their step: the same ones for all questions about the same file.
+
+    Args:
+        folder: Of the run.
+        step: A snapshot; None is the last weights.
+        _written: When the file was written as the question was asked.
+    """
+    run = Run(Path(folder))
+    return run.load_last_weights() if step is None else (run.load_weights(step), step)
+
+
+def images_of(dataset: str, part: Part, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first images of a part of a data set, and their labels."""
     from ndmixer.datasets import load_dataset
 
     data = load_dataset(dataset)

@@ -5,7 +5,7 @@ contiguous rows, in the forward and in the backward pass, and nothing is transpo
 CPU this is several times faster than the batch-first layers of the Keras model.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from math import pi, prod, sqrt
 from typing import Any
 
@@ -17,23 +17,44 @@ from ndmixer.spec import ModelSpec
 
 
 def forward(
-    spec: ModelSpec, weights: Mapping[str, tf.Tensor], x: tf.Tensor, start: str = "input"
+    spec: ModelSpec,
+    weights: Mapping[str, tf.Tensor],
+    x: tf.Tensor,
+    *,
+    after: str = "input",
+    without: Collection[str] = (),
 ) -> Iterator[tuple[str, tf.Tensor]]:
     """Runs a model stage by stage.
 
     Args:
         spec: The architecture.
         weights: Its weights by the names of `accounting(spec).weights`.
-        x: Images, shape `(*in_shape, batch)`; the static shape must be known.
-        start: The stage that `x` is, no axis of a block; those before it are left out.
+        x: The representation at `after`, shape `(*stage.shape, batch)`: images, unless another
+            stage is named. The static shape must be known.
+        after: The stage at which `x` is; any but those within a block, whose residual needs
+            what went into the block.
+        without: Axes of blocks, such as `block_0/axis_1`, whose MLP is left out: the identity
+            stands in its place.
 
     Yields:
-        Name and value of every stage in the order of `stages(spec)`, shape
-        `(*stage.shape, batch)`. The last one is the model's output.
+        Name and value of `after` and of every later stage in the order of `stages(spec)`,
+        shape `(*stage.shape, batch)`. The last one is the model's output.
+
+    Raises:
+        ValueError: there is no such stage or no such axis, or the stage lies within a block.
     """
     plan = accounting(spec).stages
-    yield start, x
-    for stage in plan[[stage.name for stage in plan].index(start) + 1 :]:
+    names = [stage.name for stage in plan]
+    if after not in names:
+        raise ValueError(f"start at one of {', '.join(names)}. Received: after={after!r}")
+    axes = [axis.name for stage in plan for axis in stage.axes]
+    if not set(without) <= set(axes):
+        raise ValueError(
+            f"what can be left out are the axes of blocks: {', '.join(axes) or '(none)'}. "
+            f"Received: without={sorted(without)}"
+        )
+    yield after, x
+    for stage in plan[names.index(after) + 1 :]:
         if stage.name == "logits":
             x = tf.reshape(x, (-1, x.shape[-1]))
         if stage.name == "head" and spec.head == "axis_concat":
@@ -42,10 +63,11 @@ def forward(
             yield stage.name, x
             continue
         hidden = x
-        for linear in stage.linears:
-            hidden = _linear(linear, weights, hidden)
-            if stage.axes and linear.name.endswith("dense_2"):
-                yield stage.axes[linear.axis - 1].name, hidden
+        for part in stage.axes or (stage,):
+            for linear in () if part.name in without else part.linears:
+                hidden = _linear(linear, weights, hidden)
+            if part is not stage:
+                yield part.name, hidden
         if stage.gate is not None:
             hidden = weights[stage.gate] * hidden
         x = x + hidden if stage.axes and spec.residual else hidden

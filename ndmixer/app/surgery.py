@@ -1,0 +1,219 @@
+"""Blocks made weaker and axes cut, and what that does to the model at once."""
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from ndmixer import jobs
+from ndmixer.accounting import Stage, accounting, last_block
+from ndmixer.app.explorer import Place, answer, draw, theme
+from ndmixer.figures import matrix
+from ndmixer.geometry import confusion_matrix
+from ndmixer.spec import ModelSpec
+
+BLOCKS = 8  # whose controls are shown at once
+COLUMNS = 4
+BLOCK = "block"  # what is cut where no axis is named
+
+
+@st.fragment
+def show_surgery(place: Place, gates: np.ndarray | None) -> None:
+    """Controls for every block, and the model with and without what they say.
+
+    Args:
+        place: Where one looks: the weights and the images.
+        gates: The value of each block's gate; None of a model without gates.
+    """
+    spec, state = place.run.model_spec, st.session_state
+    blocks = [stage for stage in accounting(spec).stages if stage.axes]
+    st.markdown("**Surgery**")
+    if not blocks:
+        st.info("This model has no blocks, so there is none to weaken and no axis to cut.")
+        return
+    keys = {block.name: f"{block.name}-of-{place.run.id}" for block in blocks}
+    for key in keys.values():
+        state.setdefault(f"factor-{key}", 1.0)
+        state.setdefault(f"cut-{key}", [])
+    st.caption(_what_it_does(spec))
+    for block, column in zip(shown := _shown(blocks), _places(len(shown)), strict=True):
+        with column:
+            number = blocks.index(block)
+            _controls(block, keys[block.name], None if gates is None else float(gates[number]))
+    factors, without = {}, []
+    for block in blocks:
+        cut = state[f"cut-{keys[block.name]}"]
+        factor = 0.0 if BLOCK in cut else float(state[f"factor-{keys[block.name]}"])
+        if factor != 1:
+            factors[block.name] = factor
+        without += [axis.name for axis in block.axes if _axis(axis) in cut]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        changed = bool(factors or without)
+        st.button(
+            "Reset",
+            icon=":material/restart_alt:",
+            on_click=_reset,
+            args=(list(keys.values()),),
+            disabled=not changed,
+        )
+        st.caption(_changes(factors, without), width="stretch")
+    images = place.part, place.count
+    found = answer(jobs.surgery(place.run, place.step, *images, factors, without))
+    if found is not None:
+        _show(place, found, changed)
+
+
+def _shown(blocks: list[Stage]) -> list[Stage]:
+    """All blocks, or of many some that are chosen."""
+    if len(blocks) <= BLOCKS:
+        return blocks
+    starts = list(range(0, len(blocks), BLOCKS))
+    start = st.selectbox(
+        "Blocks",
+        starts,
+        format_func=lambda i: f"{i} to {min(i + BLOCKS, len(blocks)) - 1}",
+        key=f"blocks-{len(blocks)}",
+        persist_state="session",
+        width=160,
+    )
+    return blocks[start : start + BLOCKS]
+
+
+def _places(count: int) -> list[Any]:
+    """One for each block, row by row."""
+    width = min(COLUMNS, max(2, count))
+    rows = [st.columns(width, gap="medium") for _ in range(-(-count // width))]
+    return [column for row in rows for column in row][:count]
+
+
+def _controls(block: Stage, key: str, gate: float | None) -> None:
+    name = block.name.replace("_", " ")
+    factor = st.slider(
+        name, 0.0, 2.0, step=0.05, format="%.2f ×", key=f"factor-{key}", persist_state="session"
+    )
+    cut = st.pills(
+        "Cut",
+        [BLOCK, *map(_axis, block.axes)],
+        selection_mode="multi",
+        wrap=True,
+        key=f"cut-{key}",
+        persist_state="session",
+    )
+    if gate is not None:
+        now = 0.0 if BLOCK in cut else gate * factor
+        said = f"gate {gate:.3f}" + ("" if now == gate else f" → {now:.3f}")
+        st.caption(said.replace("-", "−"))
+
+
+def _axis(stage: Stage) -> str:
+    """`axis 1` of `block_0/axis_1`."""
+    return stage.name.split("/")[-1].replace("_", " ")
+
+
+def _reset(keys: list[str]) -> None:
+    for key in keys:
+        st.session_state[f"factor-{key}"] = 1.0
+        st.session_state[f"cut-{key}"] = []
+
+
+def _what_it_does(spec: ModelSpec) -> str:
+    parts = [
+        "A slider multiplies the gate of a block."
+        if spec.gate
+        else "This model has no gates: a slider multiplies what a block computes, as a gate would.",
+        "Cutting an axis puts the identity in place of its MLP, which only blocks permit: before "
+        "and after them an axis may change its size."
+        if spec.embedding
+        else "Cutting an axis puts the identity in place of its MLP.",
+        "All this happens to a copy in memory; the run stays as it is.",
+    ]
+    if not spec.residual:
+        parts.append(
+            "Without a residual a block is all there is: a cut block hands on zeros, and nothing "
+            "of the image is left."
+        )
+    return " ".join(parts)
+
+
+def _changes(factors: dict[str, float], without: list[str]) -> str:
+    cut = {name for name, factor in factors.items() if not factor}
+    said = [
+        f"{name} cut" if name in cut else f"{name} × {factor:.2f}"
+        for name, factor in factors.items()
+    ]
+    said += [f"{name.replace('/', ' without ')}" for name in without]
+    told = ", ".join(said).replace("_", " ")
+    return f"Now: {told}." if told else "Nothing is changed yet: move a slider or cut something."
+
+
+def _show(place: Place, found: dict[str, np.ndarray], changed: bool) -> None:
+    classifier, labels = "before/predictions" in found, found["labels"]
+    which = "test" if place.part == "test" else "training"
+    names = list(place.data.class_names)
+    with st.container(horizontal=True, key="effect"):
+        if classifier:
+            _accuracy(found["before/predictions"], found["after/predictions"], labels)
+        else:
+            before, after = (_rms(found[f"{when}/errors"]) for when in ("before", "after"))
+            st.metric(f"RMSE over {len(labels):,} {which} images", f"{before:.4f}", width=230)
+            delta = f"{after - before:+.4f}" if changed else None
+            st.metric("After surgery", f"{after:.4f}", delta, delta_color="inverse", width=165)
+    if classifier:
+        # A model may know more classes than the data has.
+        known = names + [str(i) for i in range(len(names), place.run.model_spec.num_classes)]
+        tables = [
+            confusion_matrix(labels, found[f"{when}/predictions"], len(known))
+            for when in ("before", "after")
+        ]
+        mistakes = [table * ~np.eye(len(table), dtype=bool) for table in tables]
+        text = (
+            f"How many of {len(labels):,} {which} images of each class (row) the model takes for "
+            "each class (column); only mistakes are coloured, both tables in one scale. Look for "
+            "classes that are confused only after the surgery."
+        )
+        axes = "true class", "named class"
+        _beside("confusion", "Confusion matrix", tables, mistakes, known, text, axes)
+    last = last_block(place.run.model_spec).replace("_", " ")
+    tables = [found["before/distances"], found["after/distances"]]
+    text = (
+        f"Root-mean-square difference between the class averages at {last}, both tables in one "
+        "scale. Look for pairs that come closer: what was cut kept them apart."
+    )
+    title = f"Class distances at {last}"
+    _beside("distances", title, tables, tables, names, text, ("class", "class"))
+
+
+def _accuracy(before: np.ndarray, after: np.ndarray, labels: np.ndarray) -> None:
+    right = 100 * np.mean(before == labels), 100 * np.mean(after == labels)
+    st.metric(f"Accuracy over {len(labels):,} images", f"{right[0]:.2f} %", width=210)
+    moved = int(np.count_nonzero(before != after))
+    delta = f"{right[1] - right[0]:+.2f} points" if moved else None
+    st.metric("After surgery", f"{right[1]:.2f} %", delta, width=165)
+    st.metric(
+        "Named otherwise", f"{moved:,}", width=165, help="Images that are given another class."
+    )
+
+
+def _beside(
+    key: str,
+    title: str,
+    tables: list[np.ndarray],
+    coloured: list[np.ndarray],
+    names: list[str],
+    text: str,
+    axes: tuple[str, str],
+) -> None:
+    """The untouched model and the other one, in one scale."""
+    top = max(float(np.max(c, where=np.isfinite(c), initial=0)) for c in coloured)
+    whens = ("before", "untouched"), ("after", "after surgery")
+    for column, (when, what), table, colours in zip(
+        st.columns(2, gap="medium"), whens, tables, coloured, strict=True
+    ):
+        with column:
+            st.markdown(f"**{title}, {what}**")
+            shown = matrix(table, names, theme(), coloured=colours, axes=axes, top=top)
+            draw(shown, f"{key}-{when}", text, {key: table})
+
+
+def _rms(errors: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(errors**2)))
