@@ -6,7 +6,7 @@ import streamlit as st
 from ndmixer import jobs
 from ndmixer.app.choose_image import choose_image
 from ndmixer.app.explorer import Place, answer, choose_place, choose_run, data_button
-from ndmixer.app.stage_maps import choose_look, show_all, show_pair, spoken
+from ndmixer.app.stage_maps import choose_look, show_all, show_pair
 from ndmixer.app.verdict import show_verdict
 from ndmixer.tensors import changes
 
@@ -41,8 +41,8 @@ def page(place: Place) -> None:
     show_all(values, changed, place.stage, look)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
-            "In the order of the computation; the stage chosen at the side is underlined. Look for "
-            f"where the digit dissolves, and what is left of it at {spoken(place.stage)}.",
+            "In the order of the computation; the stage shown above is underlined. Look for where "
+            "the image dissolves, and what repeats from block to block.",
             width="stretch",
         )
         exits = {f"exit/{name}": array for name, array in found["exits"].items()}

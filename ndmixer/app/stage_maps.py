@@ -156,7 +156,7 @@ def show_pair(
         tops = (top, max(map(magnitude, changed.values())) if change else top)
         columns = [Column(c.title, c.note, c.images, t) for c, t in zip(columns, tops, strict=True)]
     label = f"Heat maps: the input and {title}"
-    show_maps(columns, [""], key="pair", scale="own", cell=LARGE, wrap=True, label=label)
+    show_maps(columns, [""], key="pair", scale="own", cell=LARGE, label=label)
     text = (
         "Left what the model is given, right what it has become. Look for what is left of the "
         "shape of the digit, and for what stands out."
