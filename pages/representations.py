@@ -42,7 +42,7 @@ def page(place: Place) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
             "In the order of the computation; the stage shown above is underlined. Look for where "
-            "the image dissolves, and what repeats from block to block.",
+            "the image dissolves.",
             width="stretch",
         )
         exits = {f"exit/{name}": array for name, array in found["exits"].items()}
