@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ndmixer import ModelSpec, TrainSpec, build_model, load_dataset, runs, stages
-from ndmixer.jobs import one_image as tasks
+from ndmixer.jobs import looking as tasks
 
 SPEC = ModelSpec(repr_shape=(6, 5), out_shape=(3, 2), depth=2)
 
