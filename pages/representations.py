@@ -6,14 +6,20 @@ import streamlit as st
 from ndmixer import jobs
 from ndmixer.app.choose_image import choose_image
 from ndmixer.app.explorer import Place, answer, choose_place, choose_run, data_button
-from ndmixer.app.stage_maps import choose_look, show_all, show_pair, spoken
+from ndmixer.app.stage_maps import choose_look, show_all, show_pair
 from ndmixer.app.verdict import show_verdict
+from ndmixer.app.words import plain
 from ndmixer.tensors import changes
 
 
 @st.fragment
 def page(place: Place) -> None:
     """The image and all that the model makes of it; alone in its reruns, so that it is quick."""
+    try:
+        place.run.weights_path(place.step)
+    except ValueError as error:  # the run was deleted since the page was opened
+        st.info(plain(str(error)))
+        return
     left, right = st.columns([1.65, 1], gap="medium")
     with left:
         chosen = choose_image(place)
@@ -41,8 +47,8 @@ def page(place: Place) -> None:
     show_all(values, changed, place.stage, look)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
-            "In the order of the computation; the stage chosen at the side is underlined. Look for "
-            f"where the digit dissolves, and what is left of it at {spoken(place.stage)}.",
+            "In the order of the computation; the stage shown above is underlined. Look for where "
+            "the image dissolves.",
             width="stretch",
         )
         exits = {f"exit/{name}": array for name, array in found["exits"].items()}

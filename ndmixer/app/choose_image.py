@@ -27,6 +27,7 @@ from ndmixer.images import (
 SOURCES = ("From the data", "Draw", "Upload")
 WALKED = 10_000  # images at most, the first ones, of which all but the plain walk choose
 UPLOAD_MB = 10
+ANY = -1  # in place of a class; None would show as a choice that can be taken away
 WALK_NAMES: dict[Walk, str] = {
     "all": "all images",
     "mistakes": "mistakes only",
@@ -132,18 +133,19 @@ def _from_data(place: Place) -> Chosen | None:
             width=185,
             help=None if len(walks) > 1 else "An autoencoder names no class.",
         )
-        classes = [None, *range(data.num_classes)]
+        classes = [ANY, *range(data.num_classes)]
         if state.get("image_class") not in classes:
-            state.image_class = None
-        label = st.selectbox(
+            state.image_class = ANY
+        chosen = st.selectbox(
             "Class",
             classes,
-            format_func=lambda c: "any" if c is None else data.class_names[c],
+            format_func=lambda c: "any" if c == ANY else data.class_names[c],
             key="image_class",
             on_change=_begin_again,
             persist_state="session",
             width=110,
         )
+        label = None if chosen == ANY else chosen
     indices = _walk(place, part, walk, label)
     if indices is None:
         return None

@@ -53,6 +53,7 @@ function lines(view, header) {
 function build(view, header) {
   const { root } = view;
   root.replaceChildren();
+  root.classList.toggle("bare", !header.rows.some(Boolean));
   root.setAttribute("aria-label", header.label); root.setAttribute("role", "group");
   const ratios = header.columns.map(ratioOf);
   view.heads = []; view.ranges = []; view.cells = []; view.layers = [];

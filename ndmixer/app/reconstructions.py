@@ -6,11 +6,10 @@ import numpy as np
 import streamlit as st
 
 from ndmixer import jobs
-from ndmixer.app.explorer import Place, answer, explain
+from ndmixer.app.explorer import Place, answer, explain, readable_runs
 from ndmixer.app.maps import Column, show_maps
 from ndmixer.figures import as_image
 from ndmixer.reconstruction import Order
-from ndmixer.runs import list_runs
 
 STEPS = 9  # of a walk, both ends among them
 CELL = 76  # pixels
@@ -23,12 +22,12 @@ def offer_autoencoders() -> None:
         "autoencoder makes."
     )
     runs = {}
-    for run in list_runs():
+    for run in readable_runs().values():
         try:
             if run.model_spec.task == "autoencoder":
                 run.weights_path()
                 runs[run.id] = run.name
-        except ValueError:  # unreadable, or without weights
+        except ValueError:  # without weights
             continue
     if not runs:
         st.caption("There is none yet: on the Train page choose an autoencoder, and press Train.")

@@ -1,13 +1,13 @@
 """One image at every stage of a model, as heat maps."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
 import streamlit as st
 
-from ndmixer.app.maps import Column, magnitude, show_maps
+from ndmixer.app.maps import Column, Scale, magnitude, show_maps
 from ndmixer.figures import layout_note
 from ndmixer.tensors import Others, arranged
 
@@ -150,13 +150,15 @@ def show_pair(
     change = look.changes and stage in changed
     title = f"{spoken(stage)}, change" if change else spoken(stage)
     tensor = changed[stage] if change else values[stage]
-    columns = [_column("input", values["input"], look), _column(title, tensor, look)]
+    given, shown = _column("input", values["input"], look), _column(title, tensor, look)
+    scale: Scale = "own"
     if look.shared:
-        top = max(magnitude(value) for value in values.values())
-        tops = (top, max(map(magnitude, changed.values())) if change else top)
-        columns = [Column(c.title, c.note, c.images, t) for c, t in zip(columns, tops, strict=True)]
+        top = max(map(magnitude, (changed if change else values).values()))
+        shown = replace(shown, top=top)
+        if not change:  # an input is no change, and has a scale of its own then
+            given, scale = replace(given, top=top), "shared"
     label = f"Heat maps: the input and {title}"
-    show_maps(columns, [""], key="pair", scale="own", cell=LARGE, wrap=True, label=label)
+    show_maps([given, shown], [""], key="pair", scale=scale, cell=LARGE, label=label)
     text = (
         "Left what the model is given, right what it has become. Look for what is left of the "
         "shape of the digit, and for what stands out."

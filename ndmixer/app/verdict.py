@@ -28,10 +28,10 @@ def show_verdict(place: Place, found: OneImage) -> None:
     names = place.data.class_names
     shares = softmax(found["values"]["logits"].reshape(-1))
     named, label = int(shares.argmax()), found["label"]
-    told = f"**It says {plain(names[named])}**, with a probability of {percent(shares[named])}"
+    told = f"**It says {plain(names[named])}** with {percent(shares[named])}"
     if label is not None:
-        right = ":material/check: right" if named == label else ":material/close: wrong"
-        told += f" · {right}, it is {plain(names[label])}"
+        wrong = f":material/close: wrong, it is {plain(names[label])}"
+        told += f" · {':material/check: right' if named == label else wrong}"
     st.markdown(told)
     order = list(range(len(names)))
     if len(order) > MOST_CLASSES:
@@ -71,7 +71,7 @@ def _reconstruction(found: OneImage) -> None:
     exits = found["exits"]
     columns = [Column(spoken(name), _rmse(a - given), _flat(a), scale) for name, a in exits.items()]
     label = "Heat maps: the reconstruction if the model stopped after each block"
-    show_maps(columns, [""], key="exit_maps", scale="own", cell=92, flow=True, label=label)
+    show_maps(columns, [""], key="exit_maps", cell=84, flow=True, label=label)
     st.caption(
         "The head, trained for what the last block returns, reads what is there earlier; below "
         "each name its RMSE. Look for the block after which the image is there."

@@ -30,10 +30,10 @@ from ndmixer.jobs.inspecting import keras_file as keras_file
 from ndmixer.jobs.inspecting import pictures as pictures
 from ndmixer.jobs.inspecting import probes_of as probes_of
 from ndmixer.jobs.inspecting import untrained as untrained
-from ndmixer.jobs.one_image import OneImage as OneImage
-from ndmixer.jobs.one_image import labels_of as labels_of
-from ndmixer.jobs.one_image import one_image as one_image
-from ndmixer.jobs.one_image import outputs_of as outputs_of
+from ndmixer.jobs.looking import OneImage as OneImage
+from ndmixer.jobs.looking import labels_of as labels_of
+from ndmixer.jobs.looking import one_image as one_image
+from ndmixer.jobs.looking import outputs_of as outputs_of
 from ndmixer.jobs.operating import kernels as kernels
 from ndmixer.jobs.operating import surgery as surgery
 from ndmixer.jobs.reconstructing import decoded_averages as decoded_averages
