@@ -2,7 +2,8 @@
 
     make screenshots
 
-The app is a real one, with a real run of the first preset, two epochs long.
+The app is a real one. The Train page shows a real run of the first preset, two epochs long; the
+others look into the models that ship.
 """
 
 import tempfile
@@ -15,6 +16,15 @@ from tests.browser.real_app import FLAGS, App, find_chrome
 IMAGES = Path(__file__).parent / "images"
 SIZES = {1280: 1500, 390: 844}
 SLOW = 180_000  # milliseconds
+ADDRESSES = {
+    "representations": "?run=classifier",
+    "classes": "?run=classifier",
+    "map": "?run=classifier",
+    "weights": "?run=classifier",
+    "reconstructions": "?run=autoencoder",
+    "compare": "?runs=classifier,classifier-large",
+    "runs": "",
+}
 
 
 def train_once(browser: Browser, url: str) -> str:
@@ -29,7 +39,10 @@ def train_once(browser: Browser, url: str) -> str:
 
 
 def shoot(page: Page, name: str) -> None:
-    page.wait_for_timeout(3_000)  # until nothing moves any more
+    page.wait_for_timeout(2_000)  # until nothing moves any more
+    idle = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
+    expect(idle).to_be_visible(timeout=SLOW)
+    page.wait_for_timeout(1_500)
     page.screenshot(path=IMAGES / f"{name}.png", full_page=True)
 
 
@@ -49,13 +62,9 @@ def main() -> None:
                 page.goto(address)
                 expect(page.locator(".grid").first).to_be_visible(timeout=SLOW)
                 shoot(page, f"train-{width}-{scheme}")
-                page.goto(f"{app.url}/classes?{address.partition('?')[2]}")
-                drawn = page.locator(".st-key-layers .js-plotly-plot")
-                expect(drawn).to_be_visible(timeout=SLOW)
-                shoot(page, f"classes-{width}-{scheme}")
-                page.goto(f"{app.url}/runs")
-                expect(page.get_by_role("heading", name="Runs")).to_be_visible(timeout=SLOW)
-                shoot(page, f"runs-{width}-{scheme}")
+                for name, query in ADDRESSES.items():
+                    page.goto(f"{app.url}/{name}{query}")
+                    shoot(page, f"{name}-{width}-{scheme}")
                 context.close()
         browser.close()
         app.stop()
