@@ -56,7 +56,7 @@ def wait(condition: Callable[[], object], seconds: float = 300) -> float:
 
 def steps(page: Page) -> int:
     counter = page.locator('[data-name="counter"]').inner_text()
-    return int(counter.rpartition(" ")[2].replace(",", ""))
+    return int(counter.rpartition(" ")[2].replace(",", "") or 0)
 
 
 def worker(app: App) -> psutil.Process:
