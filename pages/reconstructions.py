@@ -27,7 +27,7 @@ def page(place: Place, controls: st.delta_generator.DeltaGenerator) -> None:
     with controls:
         order = st.selectbox("Order", ORDERS, key="order", persist_state="session")
         number = st.number_input(
-            f"Page of {SHOWN}",
+            f"Page of {SHOWN} images",
             1,
             max(1, -(-place.count // SHOWN)),
             key=f"page-{order}-{place.part}-{place.count}",

@@ -86,7 +86,7 @@ def show_images(place: Place, found: Mapping[str, np.ndarray], order: Order) -> 
             )
         ]
         label = "Output minus input of each image, its RMSE above it"
-        show_maps(columns, ["difference"], key="differences", cell=CELL, label=label)
+        show_maps(columns, ["difference"], key="differences", cell=CELL, wrap=True, label=label)
     text = (
         "Above, what goes in and what comes out. Below, the RMSE of each image, and its output "
         "minus its input: orange where too bright, blue where too dark. Look for strokes that are "
@@ -166,7 +166,9 @@ def _strip(
         Column(title, note, np.stack([_picture(images[i]) for images in rows.values()]))
         for i, (title, note) in enumerate(zip(titles, notes, strict=True))
     ]
-    show_maps(columns, list(rows), key=f"{key}-maps", scale="grey", cell=CELL, label=label)
+    show_maps(
+        columns, list(rows), key=f"{key}-maps", scale="grey", cell=CELL, wrap=True, label=label
+    )
 
 
 def _picture(image: np.ndarray) -> np.ndarray:

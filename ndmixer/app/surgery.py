@@ -1,5 +1,6 @@
 """Blocks made weaker and axes cut, and what that does to the model at once."""
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from ndmixer.spec import ModelSpec
 
 BLOCKS = 8  # whose controls are shown at once
 COLUMNS = 4
+QUICK_IMAGES = 2_000
+QUICK_NUMBERS = 160_000_000  # that all kernels make of all images: about a second on two cores
 BLOCK = "block"  # what is cut where no axis is named
 
 
@@ -57,10 +60,25 @@ def show_surgery(place: Place, gates: np.ndarray | None) -> None:
             disabled=not changed,
         )
         st.caption(_changes(factors, without), width="stretch")
-    images = place.part, place.count
+    images = place.part, _count(spec, place)
     found = answer(jobs.surgery(place.run, place.step, *images, factors, without))
     if found is not None:
         _show(place, found, changed)
+
+
+def _count(spec: ModelSpec, place: Place) -> int:
+    """How many images: all, unless that takes long and nobody asked for it."""
+    stages = accounting(spec).stages
+    numbers = sum(prod(linear.shape) for stage in stages for linear in stage.linears)
+    if place.count <= QUICK_IMAGES or place.count * numbers <= QUICK_NUMBERS:
+        return place.count
+    whole = st.toggle(
+        f"All {place.count:,} images, not only the first {QUICK_IMAGES:,}",
+        key="surgery-on-all",
+        persist_state="session",
+        help="This model is large: the answer takes longer.",
+    )
+    return place.count if whole else QUICK_IMAGES
 
 
 def _shown(blocks: list[Stage]) -> list[Stage]:

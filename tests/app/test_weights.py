@@ -139,6 +139,13 @@ def test_an_autoencoder_is_judged_by_its_error(made):
     assert metrics(page)["After surgery"] == ("0.3000", "+0.2000")
 
 
+def test_a_large_model_answers_for_some_images_unless_all_are_asked_for(made):
+    page = opened(made(PRESETS["classifier-3d"].model))
+    assert made.asked[-1][2] == 2_000
+    page.toggle(key="surgery-on-all").set_value(True).run()
+    assert made.asked[-1][2] == 10_000
+
+
 def test_what_is_missing_is_said(made):
     assert "No run yet" in said(opened())
     queued = runs.create(ModelSpec(), TrainSpec())
