@@ -153,7 +153,7 @@ def ship(name: str, rows: list[dict]) -> None:
     (folder / "snapshots").mkdir(parents=True)
     info = json.loads((run.folder / "spec.json").read_text())
     del info["creator"]  # a process of the machine it was trained on
-    info["name"] = PRESETS[name].title
+    info["name"] = name
     (folder / "spec.json").write_text(json.dumps(info, indent=2) + "\n")
     events = [event for event in run.metrics() if event.get("phase") != "loading"]
     bursts = [event for event in events if event.get("phase") == "training"]
