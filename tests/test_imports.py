@@ -17,6 +17,7 @@ LINES = (
     ("ndmixer.app",),
     ("ndmixer.jobs",),
     ("ndmixer.training",),
+    ("ndmixer.depth",),
     ("ndmixer.inspection",),
     ("ndmixer.representations",),
     ("ndmixer.models",),
@@ -24,12 +25,14 @@ LINES = (
     # Below this line nothing imports TensorFlow or Keras.
     ("ndmixer.exchange",),
     ("ndmixer.runs",),
+    ("ndmixer.figures_depth",),
     ("ndmixer.figures_points",),
     ("ndmixer.figures_runs",),
     ("ndmixer.tensors",),
     ("ndmixer.figures",),
     ("ndmixer.comparing",),
     ("ndmixer.embedding",),
+    ("ndmixer.probing",),
     ("ndmixer.geometry",),
     ("ndmixer.images",),
     ("ndmixer.digits",),
@@ -41,7 +44,7 @@ LINES = (
     ("ndmixer.spec",),
     ("ndmixer.equation",),
 )
-LOWEST_WITH_TENSORFLOW = 8
+LOWEST_WITH_TENSORFLOW = 9
 LAZY_KERAS = {"ndmixer.datasets.keras_cached"}  # downloads through Keras, in a function
 TENSORFLOW = {"tensorflow", "keras"}
 

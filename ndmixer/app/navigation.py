@@ -14,6 +14,7 @@ if __name__ == "__main__":  # app.py imports it for its place alone
                 ("train", "Train", "show_chart"),
                 ("representations", "Representations", "layers"),
                 ("classes", "Classes", "scatter_plot"),
+                ("depth_time", "Depth and time", "timeline"),
                 ("map", "Map", "bubble_chart"),
                 ("weights", "Weights", "grid_on"),
                 ("reconstructions", "Reconstructions", "compare"),

@@ -19,6 +19,9 @@ from ndmixer.jobs.control import status as status
 from ndmixer.jobs.control import step as step
 from ndmixer.jobs.control import stop as stop
 from ndmixer.jobs.control import submit as submit
+from ndmixer.jobs.depth import moments as moments
+from ndmixer.jobs.depth import stage_accuracy as stage_accuracy
+from ndmixer.jobs.depth import stage_similarity as stage_similarity
 from ndmixer.jobs.embedding import MAP_IMAGES as MAP_IMAGES
 from ndmixer.jobs.embedding import image_map as image_map
 from ndmixer.jobs.engine import close_engine as close_engine
@@ -57,6 +60,7 @@ __all__ = [
     "keras_file",
     "kernels",
     "labels_of",
+    "moments",
     "one_image",
     "outputs_of",
     "pause",
@@ -65,6 +69,8 @@ __all__ = [
     "reconstructions",
     "resume",
     "set_learning_rate",
+    "stage_accuracy",
+    "stage_similarity",
     "start_engine",
     "status",
     "step",
