@@ -1,5 +1,6 @@
 import asyncio
 import webbrowser
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import streamlit as st
@@ -18,5 +19,6 @@ def test_a_browser_is_opened_where_there_is_a_screen(monkeypatch, headless):
         async with app.begin(app.app):
             await asyncio.sleep(1.1)
 
-    asyncio.run(serve())
+    with ThreadPoolExecutor() as elsewhere:  # in this thread the browser tests may leave a loop
+        elsewhere.submit(lambda: asyncio.run(serve())).result()
     assert opened == ([] if headless else ["http://127.0.0.1:8501"])

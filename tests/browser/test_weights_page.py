@@ -53,7 +53,7 @@ def test_blocks_are_cut_and_an_autoencoder_is_looked_at(app, open_page, monkeypa
     choose(page, "Look at one of these", "Draws")
     expect(page.get_by_text("over 10,000 test images.")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("From 7 to 2 in equal steps")).to_be_visible(timeout=SLOW)
-    expect(page.locator(".st-key-strips canvas[role=img]")).to_have_count(30)
+    expect(page.locator(".st-key-strips [role=img]")).to_have_count(30)
     choose(page, "Order", "in order")
     expect(page.get_by_text("no. 9", exact=True)).to_be_visible(timeout=SLOW)
     page.set_viewport_size({"width": 390, "height": 844})
