@@ -19,6 +19,7 @@ SLOW = 180_000  # milliseconds
 ADDRESSES = {
     "representations": "?run=classifier",
     "classes": "?run=classifier",
+    "depth_time": "?run=classifier",
     "map": "?run=classifier",
     "weights": "?run=classifier",
     "reconstructions": "?run=autoencoder",
