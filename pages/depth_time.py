@@ -13,7 +13,6 @@ MOMENTS = 12  # snapshots at most
 
 def page(place: Place) -> None:
     """All figures of the place, each as soon as its numbers are there."""
-    # Asked in the order in which they are drawn; the worker answers one after the other.
     asked = place.run, place.step, place.stage
     accuracy, similarity = jobs.stage_accuracy(*asked), jobs.stage_similarity(*asked)
     snapshots = place.run.snapshots()
@@ -52,6 +51,11 @@ def page(place: Place) -> None:
         st.markdown("**What each block adds**")
         fifth = st.container()
 
+    # What takes longest comes last; the figures that are there can be read meanwhile.
+    with second:
+        found = answer(similarity)
+        if found is not None:
+            depth_time.draw_similarity(found)
     with first:
         found = answer(accuracy)
         if found is not None:
@@ -59,10 +63,6 @@ def page(place: Place) -> None:
             which = "the last weights" if step < 0 else f"the weights after step {step:,}"
             when.caption(f"With {which}. Stages within a block are shown when they are chosen.")
             depth_time.draw_accuracy(place, found)
-    with second:
-        found = answer(similarity)
-        if found is not None:
-            depth_time.draw_similarity(found)
     if moments is None:
         told = "This run kept no snapshots of its weights: only its end is known."
         for container in (third, fourth, fifth):

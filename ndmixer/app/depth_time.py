@@ -47,8 +47,8 @@ def draw_similarity(found: Found) -> None:
     text = (
         "Linear CKA of any two stages (Kornblith et al. 2019; the unbiased estimate), over the "
         f"first {found['measured']:,} test images: 1 if both arrange the images alike up to "
-        "rotation and scale, 0 if they have nothing in common. Look for bright borders: there "
-        "a block changes much; a dark square is a stretch of layers that changes little."
+        "rotation and scale, 0 if they have nothing in common. Look for squares along the "
+        "diagonal, stretches of layers that change little; where one ends, much is changed."
     )
     figure = stage_similarity_matrix(found["similarity"], list(found["stages"]), theme())
     draw(figure, "similarity", text, found)
@@ -90,8 +90,8 @@ def draw_stages(found: Found) -> None:
     text = (
         "Per cent of the test images that lie nearest to the mean of their own class, from the "
         "input (below) to the output (above), over the training; the same images and rule as in "
-        "the curve above; colours from 0 to 100 %. Look for whether the upper stages learn first "
-        "and the answer then moves down to earlier ones."
+        "the curve above; colours from 0 to 100 %. Look for the lowest row that tells the classes "
+        "apart, and for whether it moves down as the training goes on."
     )
     figure = stages_over_time(found["nearest"], list(found["stages"]), _steps(found), theme())
     draw(figure, "stages-over-time", text, {"nearest": found["nearest"], **_moments(found)})

@@ -9,7 +9,7 @@ import numpy as np
 
 from ndmixer.accounting import accounting, stages
 from ndmixer.jobs.engine import engine
-from ndmixer.jobs.inspecting import weights_of
+from ndmixer.jobs.inspecting import images_of, weights_of
 from ndmixer.jobs.worker import import_tensorflow
 from ndmixer.runs import Run
 
@@ -118,7 +118,6 @@ def _stage_accuracy(folder: str, step: int | None, written: int, inner: str) -> 
     from ndmixer.depth import accuracy_by_stage
 
     weights, found = weights_of(folder, step, written)
-
     spec, sample = Run(Path(folder)).model_spec, _sample(folder, inner)
     return {
         **accuracy_by_stage(spec, weights, sample, inner),
@@ -133,7 +132,6 @@ def _stage_similarity(folder: str, step: int | None, written: int, inner: str) -
     from ndmixer.depth import COMPARED, similarity_by_stage
 
     weights, found = weights_of(folder, step, written)
-
     images = _sample(folder, inner).measured[:COMPARED]
     return {
         **similarity_by_stage(Run(Path(folder)).model_spec, weights, images, inner),
@@ -162,12 +160,11 @@ def _sample(folder: str, inner: str) -> "Sample":
         raise ValueError(
             f"the stages of this model are {', '.join(stages(spec))}. Received: stage={inner!r}"
         )
-    data, count = load_dataset(train.dataset), sample_size(spec)
-    fitted = min(count, train.train_images or count)
+    count = sample_size(spec)
     return Sample(
-        *(data.x_train[:fitted], data.y_train[:fitted]),
-        *(data.x_test[:count], data.y_test[:count]),
-        data.num_classes,
+        *images_of(train.dataset, "train", min(count, train.train_images or count)),
+        *images_of(train.dataset, "test", count),
+        load_dataset(train.dataset).num_classes,
     )
 
 
