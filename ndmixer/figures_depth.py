@@ -137,20 +137,31 @@ def stages_over_time(
     import plotly.graph_objects as go
 
     values = 100 * np.asarray(shares, np.float64).T
-    crowded = len(stages) > MOST_NUMBERS
+    rows = [_plain(name) for name in stages]
     figure = go.Figure(
         go.Heatmap(
             z=values,
             x=list(moments),
-            y=[_plain(name) for name in stages],
+            y=rows,
             coloraxis="coloraxis",
             xgap=1,
             ygap=1,
-            texttemplate="" if crowded else "%{z:.0f}",
-            textfont={"size": 10},
             hovertemplate="%{y}, after step %{x}: %{z:.1f} %<extra></extra>",
         )
     )
+    if len(stages) <= MOST_NUMBERS:
+        # Letters of a heat map are grey on some colours; those of points have a colour each.
+        cells = [(r, c) for r in range(len(rows)) for c in range(len(moments))]
+        shown = [values[cell] for cell in cells]
+        strong = "#ffffff" if theme is LIGHT else "#0f1217"
+        figure.add_scatter(
+            x=[moments[c] for _, c in cells],
+            y=[rows[r] for r, _ in cells],
+            mode="text",
+            text=[f"{value:.0f}" if np.isfinite(value) else "" for value in shown],
+            textfont={"size": 10, "color": [strong if v > 60 else theme.text for v in shown]},
+            hoverinfo="skip",
+        )
     figure.update_xaxes(title="step", type="category", showgrid=False, ticks="", automargin=True)
     figure.update_yaxes(type="category", showgrid=False, ticks="", automargin=True)
     _dress(figure, theme, 460, 100.0)

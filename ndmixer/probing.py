@@ -40,8 +40,8 @@ def probe_accuracy(
     The probe is scikit-learn's multinomial logistic regression (`C=0.1`, at most 200 steps of
     L-BFGS from zero, so the same every time) on representations each entry of which has mean 0
     and deviation 1 over the fitted images. A ridge classifier takes a fifth of the time, but
-    least squares is a poor way to name classes: on the logits of a model it was found two
-    points worse than the model itself.
+    least squares is a poor way to name classes: with the best of five penalties it named five
+    per cent of the images fewer from the pixels of MNIST, and two fewer from a model's logits.
 
     Args:
         fitted: Shape `(images, ...)`; the probe learns from these.
