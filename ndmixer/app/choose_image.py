@@ -79,6 +79,17 @@ def choose_image(place: Place) -> Chosen | None:
     return _drawn() if source == SOURCES[1] else _uploaded(place)
 
 
+def choose(part: Part, index: int) -> None:
+    """Chooses an image from another page, before this choice is drawn."""
+    st.session_state.update(
+        image_source=SOURCES[0],
+        image_part=part,
+        image_index=index,
+        image_walk="all",
+        image_class=ANY,
+    )
+
+
 def _drawn() -> Chosen | None:
     ink = drawing_pad()
     if ink is None:

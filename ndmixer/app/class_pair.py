@@ -109,10 +109,10 @@ def _confused(
         if images is not None:
             with st.container(horizontal=True, gap="small"):
                 for index, image in zip(shown, images, strict=True):
-                    st.image(_picture(image), f"{index}", width=PIXELS)
+                    st.image(picture(image), f"{index}", width=PIXELS)
 
 
-def _picture(image: np.ndarray) -> np.ndarray:
+def picture(image: np.ndarray) -> np.ndarray:
     """Bytes, enlarged so that the browser does not blur them; in colour if it has three."""
     colour = image.ndim == 3 and image.shape[-1] == 3
     flat = image if colour else np.nan_to_num(as_image(image))

@@ -1,16 +1,13 @@
 """The image that was clicked in a map: its digit, its class, and the way to its stages."""
 
-from pathlib import Path
-
 import numpy as np
 import streamlit as st
 
 from ndmixer import jobs
-from ndmixer.app.class_pair import _picture
+from ndmixer.app import PAGES
+from ndmixer.app.choose_image import choose
+from ndmixer.app.class_pair import picture
 from ndmixer.app.explorer import Place, answer
-
-PAGE = "pages/representations.py"
-HERE = Path(__file__).parents[2]
 
 
 def take_click() -> None:
@@ -44,7 +41,7 @@ def show_image(place: Place, found: dict[str, np.ndarray], names: list[str]) -> 
     if images is None:
         return
     label = names[found["labels"][index]]
-    st.image(_picture(images[0]), width=112)
+    st.image(picture(images[0]), width=112)
     if "predictions" not in found:
         st.markdown(f"It is **{label}**.")
     elif found["predictions"][index] == found["labels"][index]:
@@ -52,7 +49,6 @@ def show_image(place: Place, found: dict[str, np.ndarray], names: list[str]) -> 
     else:
         wrong = names[found["predictions"][index]]
         st.markdown(f"It is **{label}**; the model takes it for **{wrong}**.")
-    there = place.part == "test" and (HERE / PAGE).exists()
-    if there and st.button("See all its stages", icon=":material/layers:"):
-        state["image"] = ("test", int(index))
-        st.switch_page(PAGE)
+    if st.button("See all its stages", icon=":material/layers:"):
+        choose(place.part, int(index))
+        st.switch_page(PAGES / "representations.py")

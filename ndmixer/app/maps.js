@@ -56,7 +56,7 @@ function build(view, header) {
   root.classList.toggle("bare", !header.rows.some(Boolean));
   root.setAttribute("aria-label", header.label); root.setAttribute("role", "group");
   const ratios = header.columns.map(ratioOf);
-  view.heads = []; view.ranges = []; view.cells = []; view.layers = [];
+  view.heads = []; view.ranges = []; view.layers = [];
   for (const line of lines(view, header)) {
     const grid = document.createElement("div");
     const add = (tag, name, text = "") => { const made = document.createElement(tag); made.className = name; made.textContent = text; grid.append(made); return made; };

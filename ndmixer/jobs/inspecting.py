@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ndmixer.inspection import ClassPass
 
 PASSES = 2  # of many images, whose statistics it keeps
+KEPT = 4  # models whose weights it keeps
 
 
 def untrained(model_spec: ModelSpec, train_spec: TrainSpec) -> dict[str, np.ndarray] | None:
@@ -219,7 +220,7 @@ def _class_pass(
     return weights, found, class_pass(spec, weights, images, labels, classes, stage)
 
 
-@lru_cache(maxsize=PASSES)
+@lru_cache(maxsize=KEPT)
 def weights_of(
     folder: str, step: int | None, _written: int
 ) -> tuple[dict[str, np.ndarray], int | None]:
@@ -234,8 +235,8 @@ def weights_of(
     return run.load_last_weights() if step is None else (run.load_weights(step), step)
 
 
-def images_of(dataset: str, part: Part, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first images of a part of a data set, and their labels."""
+def images_of(dataset: str, part: Part, count: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The first images of a part of a data set, or all, and their labels."""
     from ndmixer.datasets import load_dataset
 
     data = load_dataset(dataset)
@@ -245,7 +246,4 @@ def images_of(dataset: str, part: Part, count: int) -> tuple[np.ndarray, np.ndar
 
 def _pictures(dataset: str, part: Part, *indices: int) -> np.ndarray:
     """The task behind `pictures`."""
-    from ndmixer.datasets import load_dataset
-
-    data = load_dataset(dataset)
-    return (data.x_test if part == "test" else data.x_train)[list(indices)]
+    return images_of(dataset, part)[0][list(indices)]

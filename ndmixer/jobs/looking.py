@@ -10,10 +10,10 @@ import numpy as np
 
 from ndmixer.images import Part
 from ndmixer.jobs.engine import engine
+from ndmixer.jobs.inspecting import images_of, weights_of
 from ndmixer.jobs.worker import import_tensorflow
 from ndmixer.runs import Run
 
-KEPT = 4  # models whose weights the worker keeps
 PASSES = 4  # of many images, whose outputs it keeps
 
 
@@ -103,13 +103,14 @@ def labels_of(dataset: str, part: Part, count: int) -> np.ndarray | None:
 
 def _one_image(folder: str, step: int | None, written: int, source: str, index: int) -> OneImage:
     """The task behind `one_image`; the source is a part of the data set, or the pixels."""
-    weights, found = _weights(folder, step, written)
+    import_tensorflow()
     from ndmixer.representations import early_exits, representations
 
+    weights, found = weights_of(folder, step, written)
     run, label = Run(Path(folder)), None
     spec = run.model_spec
     if source in ("test", "train"):
-        x, y = _part(run.train_spec.dataset, "test" if source == "test" else "train")
+        x, y = images_of(run.train_spec.dataset, "test" if source == "test" else "train")
         if not 0 <= index < len(x):
             raise ValueError(f"choose an image below {len(x):,}. Received: {source} {index}")
         image, label = x[index], int(y[index])
@@ -130,33 +131,16 @@ def _outputs_of(
     folder: str, step: int | None, written: int, part: Part, count: int
 ) -> dict[str, np.ndarray]:
     """The task behind `outputs_of`."""
-    weights, _ = _weights(folder, step, written)
+    import_tensorflow()
     from ndmixer.representations import in_batches
 
+    weights, _ = weights_of(folder, step, written)
     run = Run(Path(folder))
-    x, y = _part(run.train_spec.dataset, part)
-    logits = [v for _, _, v in in_batches(run.model_spec, weights, x[:count], ("logits",))]
-    return {"labels": y[:count], "logits": np.concatenate(logits)}
+    x, y = images_of(run.train_spec.dataset, part, count)
+    logits = [v for _, _, v in in_batches(run.model_spec, weights, x, ("logits",))]
+    return {"labels": y, "logits": np.concatenate(logits)}
 
 
 def _labels_of(dataset: str, part: Part, count: int) -> np.ndarray:
     """The task behind `labels_of`."""
-    return _part(dataset, part)[1][:count]
-
-
-@lru_cache(maxsize=KEPT)
-def _weights(
-    folder: str, step: int | None, _written: int
-) -> tuple[dict[str, np.ndarray], int | None]:
-    import_tensorflow()
-    run = Run(Path(folder))
-    if step is None:
-        return run.load_last_weights()
-    return run.load_weights(step), step
-
-
-def _part(dataset: str, part: Part) -> tuple[np.ndarray, np.ndarray]:
-    from ndmixer.datasets import load_dataset
-
-    data = load_dataset(dataset)
-    return (data.x_test, data.y_test) if part == "test" else (data.x_train, data.y_train)
+    return images_of(dataset, part, count)[1]

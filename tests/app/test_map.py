@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from ndmixer import PRESETS, ModelSpec, TrainSpec, jobs, runs
-from ndmixer.app import map_image
+from ndmixer.app import PAGES, map_image
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "map.py")
 
@@ -87,16 +87,16 @@ def test_a_choice_is_what_the_worker_is_asked(made):
     assert "how far apart groups lie" in said(page)
 
 
-def test_a_test_image_leads_to_its_stages_if_there_is_a_page_of_them(made, monkeypatch):
-    run = made(PRESETS["classifier"].model)
-    monkeypatch.setattr(map_image, "PAGE", "pages/no_such_page.py")
-    assert not opened(run).button
-    monkeypatch.setattr(map_image, "PAGE", "pages/classes.py")
-    monkeypatch.setattr(map_image.st, "switch_page", lambda page: None)
-    page = opened(run)
+def test_an_image_leads_to_its_stages(made, monkeypatch):
+    went = []
+    monkeypatch.setattr(map_image.st, "switch_page", went.append)
+    page = opened(made(PRESETS["classifier"].model))
     page.number_input(key="map_image").set_value(12).run()
     page.button[0].click().run()
-    assert page.session_state["image"] == ("test", 12)
+    assert went == [PAGES / "representations.py"]
+    assert went[0].is_file()
+    state = page.session_state
+    assert (state["image_part"], state["image_index"]) == ("test", 12)
 
 
 def test_what_is_missing_is_said(made, monkeypatch):

@@ -37,6 +37,11 @@ def test_a_point_is_clicked_and_runs_are_compared(trained, open_page):
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(page.get_by_text(re.compile("^It is 9"))).to_be_visible(timeout=SLOW)
 
+    number = page.get_by_label("Image", exact=True).input_value()
+    page.get_by_role("button", name="See all its stages").click()
+    expect(page.get_by_text(f"Test image {int(number):,} of class 9")).to_be_visible(timeout=SLOW)
+    assert f"image=test-{number}" in page.url
+
     page.get_by_role("link", name="Compare").click()
     expect(page.locator(".st-key-distances-right .js-plotly-plot")).to_be_visible(timeout=SLOW)
     wait_until_drawn(page)
