@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from ndmixer import PRESETS, TrainSpec, accounting, runs
 from ndmixer.runs import Run
+from tests.browser.test_classes_page import wait_until_drawn
 from tests.browser.test_train_page import wait_until
 
 MODEL = PRESETS["classifier-tiny"].model
@@ -37,6 +38,7 @@ def contents(folder) -> dict[str, bytes]:
 
 
 def choose(page: Page, row: int) -> None:
+    wait_until_drawn(page)  # a table that is drawn once more forgets the click
     table = page.locator("[data-testid=stDataFrame] .dvn-scroller")
     table.click(position={"x": 20, "y": ROW * (row + 1) + ROW // 2})
 
