@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import streamlit as st
 
-from ndmixer.app import navigation
+from ndmixer.app import feed, navigation
 
 
 @asynccontextmanager
@@ -21,4 +21,4 @@ async def begin(_: st.App) -> AsyncIterator[None]:
 
 # The script has a folder of its own: beside `pages/`, Streamlit would take what lies there for
 # its pages and serve them as they are to a browser that asks for one before any other has come.
-app = st.App(navigation.__file__, lifespan=begin)
+app = st.App(navigation.__file__, lifespan=begin, routes=[feed.ROUTE])

@@ -4,23 +4,24 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from ndmixer import jobs
+from ndmixer.app import feed, live
 from ndmixer.app.controls import controls, start_from
 from ndmixer.app.flow import show_flow
-from ndmixer.app.forming import forming, geometry, one_stage, reconstructions
-from ndmixer.app.live import show
+from ndmixer.app.forming import one_scale, show_forming
+from ndmixer.app.read_runs import arrays_of, curves_of
 from ndmixer.app.run_controls import run_controls, train_button
 from ndmixer.app.selected import (
     address,
-    arrays_of,
     choose_stage,
     chosen_stage,
-    curves_of,
     ghost_of,
     selected_run,
 )
 from ndmixer.app.words import ENDED, describe, plain, size
 from ndmixer.runs import Run
 from ndmixer.spec import ModelSpec, TrainSpec
+
+TICK = 0.45  # seconds, between two looks at what no browser asks for
 
 start_from(st.query_params.to_dict(), selected_run())
 
@@ -43,10 +44,16 @@ def choose(strip: DeltaGenerator) -> None:
         strip.info("The model shows again when the choice is one.")
 
 
-@st.fragment(run_every=0.45)
-def watch(below: DeltaGenerator) -> None:
-    """The run: what it is, how far it is, its curves; what is inside it goes `below`."""
+def watch(below: DeltaGenerator, fed: bool) -> None:
+    """The run: what it is, how far it is, its curves; what is inside it goes `below`.
+
+    Args:
+        below: Where the maps go.
+        fed: Whether the browser asks for more by itself, so that this need not run so often.
+    """
     run = selected_run()
+    if feed.feeds(run) != fed:
+        st.rerun()
     status = run.status() if run else None
     readable = status != "unreadable"
     curves = curves_of(run) if run and readable else None
@@ -56,11 +63,15 @@ def watch(below: DeltaGenerator) -> None:
         st.markdown(describe(run, status) if run else fresh)
         run_controls(run, status, curves.last if curves else {})
     plot = st.container()
-    other = ghost_of(run, status in ENDED) if run and readable else None
+    ghost = ghost_of(run, status in ENDED) if run and readable else None
     with plot:
-        model = run.model_spec if run and readable else choice[0] if choice else ModelSpec()
-        ghost = curves_of(other, "ghost_curves") if other else None
-        show(curves, _hint(status), task=model.task, ended=status in ENDED, ghost=ghost)
+        if run and status and readable:
+            stage = chosen_stage(run.model_spec)
+            content = feed.curves_and_progress(run, status, stage, ghost, one_scale())
+        else:
+            model = choice[0] if choice else ModelSpec()
+            content = live.packed(None, feed.hint(status), task=model.task)
+        live.show(content)
     if run and status in ("failed", "diverged"):
         st.error(run.error or "The run left no reason.")
     with below.container():  # even if empty, or its place would not be kept
@@ -71,38 +82,23 @@ def _inside(
     run: Run | None, status: str | None, choice: tuple[ModelSpec, TrainSpec] | None
 ) -> None:
     """The probes: of the run, or of the untrained model that the controls say."""
-    live, averages = arrays_of(run, status in ENDED) if run else (None, None)
-    if run and live:
+    arrays, averages = arrays_of(run, status in ENDED) if run else (None, None)
+    if run and arrays:
         model, dataset = run.model_spec, run.train_spec.dataset
-        moment = f"ten test images at step {int(live['step']):,}"
+        moment = feed.moment_of(int(arrays["step"]))
     elif (
         choice and jobs.engine_state() != "idle"
     ):  # else this would start it before the page is there
         model, dataset = choice[0], choice[1].dataset
         moment, averages = "ten test images in the untrained model", None
         try:
-            live = jobs.untrained(*choice)
+            arrays = jobs.untrained(*choice)
         except ValueError as error:  # a data set that is not there
             st.info(str(error))
-    if live:
-        stage = chosen_stage(model)
-        if model.task == "autoencoder":
-            reconstructions(model, dataset, live, moment)
-        one_stage(live, moment, stage)
-        forming(model, live, moment, stage)
-        if averages:
-            geometry(averages, stage)
-        elif run:
+    if arrays:
+        show_forming(model, dataset, arrays, averages, moment, chosen_stage(model))
+        if run and not averages:
             st.caption("The class averages and their distances come after the first epoch.")
-
-
-def _hint(status: str | None) -> str:
-    if status is None:
-        return "Press Train: the curves grow here."
-    engine = jobs.engine_state()
-    if status == "queued" and engine != "ready":
-        return "The engine starts ..." if engine == "starting" else engine
-    return "Waiting for its turn ..." if status == "queued" else "The first step comes ..."
 
 
 left, right = st.columns([1, 2.6], gap="medium")
@@ -111,7 +107,8 @@ with right, st.container(key="watch"):
 with left, st.container(key="controls"):
     choose(strip)
 with now:  # last, so that it knows the choice
-    watch(below)
+    fed = feed.feeds(selected_run())
+    st.fragment(watch, run_every=None if fed else TICK)(below, fed)
 if "address_problem" in st.session_state:
     problem = plain(st.session_state.pop("address_problem"))
     st.toast(f"The address was not understood: {problem}")

@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from ndmixer.app.explorer import Place, draw, theme
-from ndmixer.app.selected import curves_of
+from ndmixer.app.read_runs import curves_of
 from ndmixer.figures import layer_curves
 from ndmixer.figures_depth import (
     block_curves,

@@ -18,6 +18,7 @@ function choose(view, stage) {
   if (!stage) return;
   mark(view, stage.dataset.stage, true);
   view.send("stage", stage.dataset.stage);
+  document.dispatchEvent(new Event("ndmixer-chosen")); // for the views of a run that trains; see live.js
 }
 
 function listen(view) {

@@ -182,22 +182,40 @@ function listen(view, panel) {
   canvas.ondblclick = () => { view.zoom = null; zooms.delete(view.data.run); all(); };
 }
 
-export default function ({ data, parentElement }) {
-  if (!data) return;
-  let view = views.get(parentElement);
-  if (!view) {
-    const find = (name) => parentElement.querySelector(name);
-    view = { find, panels: ["loss", "score", "gates"].map((id) => ({ canvas: find(`#${id} canvas`), note: find(`#${id} .note`), tip: find(`#${id} .tip`), title: find(`#${id} .title`) })) };
-    view.panels.forEach((panel) => listen(view, panel));
-    find(".log").onclick = () => { logLoss = !logLoss; find(".log").setAttribute("aria-pressed", logLoss); draw(view, view.panels[0]); };
-    view.observer = new ResizeObserver(() => view.panels.forEach((panel) => view.data && draw(view, panel)));
-    view.panels.forEach((panel) => view.observer.observe(panel.canvas));
-    views.set(parentElement, view);
+// While a run trains the browser asks for more by itself; each part of the answer goes to the
+// component of its name. Streamlit is asked only if what it draws is no longer so.
+const EVERY = 450, SOON = 120; // milliseconds between two questions
+async function ask(view) {
+  clearTimeout(view.timer);
+  if (!view.root.isConnected || !view.data.feed) return;
+  const { feed } = view.data, start = performance.now();
+  if (!document.hidden) {
+    try {
+      const response = await fetch(new URL(`${feed}&have=${view.have ?? ""}`, document.baseURI));
+      const bytes = response.ok ? new Uint8Array(await response.arrayBuffer()) : null;
+      if (feed !== view.data.feed) return; // another question was begun meanwhile
+      if (bytes) hand(view, bytes);
+      else view.send("changed", performance.now());
+    } catch { /* the app is away; Streamlit says so */ }
   }
-  const colors = getComputedStyle(view.panels[0].canvas).getPropertyValue("--st-chart-categorical-colors").split(",");
-  const root = view.find(".live");
-  root.style.setProperty("--train", colors[0]); root.style.setProperty("--test", colors[1]);
-  view.data = decode(data);
+  clearTimeout(view.timer);
+  view.timer = setTimeout(() => ask(view), Math.max(20, (view.data.soon ? SOON : EVERY) - (performance.now() - start)));
+}
+
+function hand(view, bytes) {
+  const length = new DataView(bytes.buffer).getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
+  let offset = 4 + length;
+  const parts = new Map(header.parts.map(([name, size]) => [name, bytes.subarray(offset, offset += size)]));
+  view.have = header.have;
+  const before = view.data.state;
+  take(view, parts.get("live"));
+  document.dispatchEvent(new CustomEvent("ndmixer-feed", { detail: parts }));
+  if (view.data.state !== before) view.send("changed", performance.now());
+}
+
+function take(view, bytes) {
+  view.data = decode(bytes);
   view.zoom = zooms.get(view.data.run) ?? null;
   const score = view.data.score;
   const curves = (name) => (d) => ["", ...(d.ghost ? ["ghost_"] : [])].flatMap((of) => [[d[`${of}step`], d[`${of}${name}`]], [d[`${of}val_step`], d[`${of}val_${name}`]]]);
@@ -221,5 +239,42 @@ export default function ({ data, parentElement }) {
   view.find(".empty").hidden = view.data.step.length > 0;
   view.find(".empty span").textContent = view.data.hint;
   view.panels.forEach((panel) => draw(view, panel));
-  return () => setTimeout(() => { if (!view.panels[0].canvas.isConnected) view.observer.disconnect(); }, 0);
+}
+
+function same(a, b) { return a?.length === b.length && a.every((byte, k) => byte === b[k]); }
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  if (!data) return;
+  let view = views.get(parentElement);
+  if (!view) {
+    const find = (name) => parentElement.querySelector(name);
+    view = { find, root: find(".live"), panels: ["loss", "score", "gates"].map((id) => ({ canvas: find(`#${id} canvas`), note: find(`#${id} .note`), tip: find(`#${id} .tip`), title: find(`#${id} .title`) })) };
+    view.panels.forEach((panel) => listen(view, panel));
+    find(".log").onclick = () => { logLoss = !logLoss; find(".log").setAttribute("aria-pressed", logLoss); draw(view, view.panels[0]); };
+    view.observer = new ResizeObserver(() => view.panels.forEach((panel) => view.data && draw(view, panel)));
+    view.panels.forEach((panel) => view.observer.observe(panel.canvas));
+    // A choice in another part of the page is shown at once, though nothing runs by the clock.
+    view.chosen = () => view.data.feed && view.send("changed", performance.now());
+    view.seen = () => document.hidden || ask(view);
+    document.addEventListener("ndmixer-chosen", view.chosen);
+    document.addEventListener("visibilitychange", view.seen);
+    views.set(parentElement, view);
+  }
+  view.send = setTriggerValue;
+  const colors = getComputedStyle(view.panels[0].canvas).getPropertyValue("--st-chart-categorical-colors").split(",");
+  view.root.style.setProperty("--train", colors[0]); view.root.style.setProperty("--test", colors[1]);
+  // Drawn anew with what was sent before, in other colours say, it keeps what it has asked for since.
+  if (same(view.sent, data)) view.panels.forEach((panel) => draw(view, panel));
+  else {
+    view.sent = data.slice(); view.have = "";
+    take(view, data);
+    clearTimeout(view.timer);
+    view.timer = setTimeout(() => ask(view), view.data.soon ? SOON : EVERY);
+  }
+  return () => setTimeout(() => {
+    if (view.root.isConnected) return;
+    view.observer.disconnect(); clearTimeout(view.timer);
+    document.removeEventListener("ndmixer-chosen", view.chosen);
+    document.removeEventListener("visibilitychange", view.seen);
+  }, 0);
 }

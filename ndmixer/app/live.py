@@ -2,6 +2,7 @@
 
 import json
 import math
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,7 +29,7 @@ COMPILED = 64  # steps; the first few run uncompiled and tell nothing of the tim
 
 
 class Curves:
-    """What one browser session has read of one run; reads only what is new.
+    """What was read of one run; reads only what is new. Several threads may use it.
 
     Attributes:
         last: The newest event, empty before the first.
@@ -39,6 +40,7 @@ class Curves:
         self.run = run
         self._reader = MetricsReader(run)
         self.score = SCORES[run.model_spec.task]
+        self._lock = threading.Lock()
         self._forget()
 
     def _forget(self) -> None:
@@ -50,6 +52,10 @@ class Curves:
 
     def update(self) -> None:
         """Reads the events that were appended since the last call."""
+        with self._lock:
+            self._update()
+
+    def _update(self) -> None:
         events = self._reader.read()
         if self._reader.restarted:
             self._forget()
@@ -68,20 +74,40 @@ class Curves:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Curves as float32 arrays: `step`, `loss`, `accuracy`, `val_step`, ..."""
-        train = _thinned(np.array(self._train, np.float64).reshape(-1, 3))
-        test = np.array(self._test, np.float64).reshape(-1, 3)
+        with self._lock:
+            train = np.array(self._train, np.float64).reshape(-1, 3)
+            test = np.array(self._test, np.float64).reshape(-1, 3)
+            gates = np.array(self._gates or np.zeros((0, 1)), np.float64)
+        train, gates = _thinned(train), _thinned(gates)
         named = {"step": train[:, 0], "loss": train[:, 1], self.score: train[:, 2]}
         named |= {"val_step": test[:, 0], "val_loss": test[:, 1], f"val_{self.score}": test[:, 2]}
-        gates = _thinned(np.array(self._gates or np.zeros((0, 1)), np.float64))
         named["gate_step"] = gates[:, 0]
         named |= {f"gate_{i}": values for i, values in enumerate(gates.T[1:])}
         return {name: values.astype(np.float32) for name, values in named.items()}
 
 
-def show(
-    curves: Curves | None, hint: str, *, task: Task, ended: bool = True, ghost: Curves | None = None
-) -> None:
+def show(content: bytes) -> None:
     """Draws the counter, the progress bar and the curves.
+
+    Args:
+        content: What `packed` returned. Where the browser finds that the state is another one,
+            the fragment that this stands in runs again.
+    """
+    _component(key="live", data=content, on_changed_change=lambda: None)
+
+
+def packed(
+    curves: Curves | None,
+    hint: str,
+    *,
+    task: Task,
+    ended: bool = True,
+    ghost: Curves | None = None,
+    feed: str = "",
+    state: str = "",
+    soon: bool = False,
+) -> bytes:
+    """What the component is fed with.
 
     Args:
         curves: What was read of the run, None where no run was chosen.
@@ -89,16 +115,21 @@ def show(
         task: Of the run, or of the one that may come.
         ended: Whether the run will not go on by itself.
         ghost: Another run of the same task that is laid under the curves, in a paler line.
+        feed: Address at which the browser asks for more, several times a second; none if empty.
+        state: All that the page shows besides; if it is another one, the page is drawn anew.
+        soon: Whether something is awaited, so that the browser asks more often.
     """
     score = SCORES[task]
     arrays = curves.arrays() if curves else _no_points(score)
     header = _header(curves, score, hint) | {"ended": ended, "ghost": ""}
+    begun = bool(curves and curves.last.get("step"))
+    header |= {"feed": feed, "state": state, "soon": soon or not begun}
     if curves and ghost:
         header["ghost"] = ghost.run.name
         names = ("step", "loss", score, "val_step", "val_loss", f"val_{score}")
         found = ghost.arrays()
         arrays |= {f"ghost_{name}": found[name] for name in names}
-    _component(key="live", data=_packed(header, arrays))
+    return _packed(header, arrays)
 
 
 def _no_points(score: str) -> dict[str, np.ndarray]:

@@ -53,6 +53,7 @@ function lines(view, header) {
 function build(view, header) {
   const { root } = view;
   root.replaceChildren();
+  view.note = document.createElement("p"); view.note.className = "note"; root.append(view.note);
   root.classList.toggle("bare", !header.rows.some(Boolean));
   root.setAttribute("aria-label", header.label); root.setAttribute("role", "group");
   const ratios = header.columns.map(ratioOf);
@@ -146,6 +147,7 @@ function draw(view) {
   const shape = JSON.stringify([header.rows, header.cell, lines(view, header), header.columns.map((c) => [c.title, c.note, c.shape])]);
   if (view.shape !== shape) { build(view, header); view.shape = shape; place(view); }
   paint(view, table);
+  view.note.textContent = header.note; view.note.hidden = !header.note;
   header.columns.forEach((column, j) => {
     view.heads[j].classList.toggle("marked", column.title === header.marked);
     view.ranges[j].textContent = header.scale === "own" ? `±${number(column.range)}` : "";
@@ -163,19 +165,32 @@ function draw(view) {
 
 function same(a, b) { return a.length === b.length && a.every((byte, k) => byte === b[k]); }
 
+function take(view, bytes) {
+  const colours = getComputedStyle(view.root).getPropertyValue("--st-secondary-background-color");
+  // Drawing costs a training on the same machine more than looking whether there is news.
+  if (view.colours === colours && same(view.data, bytes)) return;
+  view.colours = colours; view.data = bytes.slice(); view.header = decode(bytes);
+  draw(view);
+}
+
 export default function ({ data, parentElement }) {
   if (!data) return;
   let view = views.get(parentElement);
   if (!view) {
-    view = { root: parentElement.querySelector(".maps"), buffer: document.createElement("canvas"), data: [] }; views.set(parentElement, view);
+    view = { root: parentElement.querySelector(".maps"), buffer: document.createElement("canvas"), data: [], sent: [] }; views.set(parentElement, view);
     view.observer = new ResizeObserver(() => { if (view.header) { view.shape && place(view); draw(view); } });
     view.observer.observe(view.root);
+    // What the browser asked for by itself; see live.js.
+    view.feed = ({ detail }) => { const bytes = detail.get(view.header?.key); if (bytes) take(view, bytes); };
+    document.addEventListener("ndmixer-feed", view.feed);
   }
-  // Drawing costs a training on the same machine more than looking whether there is news.
-  const colours = getComputedStyle(view.root).getPropertyValue("--st-secondary-background-color");
-  if (view.colours !== colours || !same(view.data, data)) {
-    view.colours = colours; view.data = data.slice(); view.header = decode(data);
-    draw(view);
-  }
-  return () => setTimeout(() => { if (!view.root.isConnected) view.observer.disconnect(); }, 0);
+  // Drawn anew with what was sent before, in other colours say, it keeps what came since.
+  const fresh = !same(view.sent, data);
+  if (fresh) view.sent = data.slice();
+  take(view, fresh ? data : view.data);
+  return () => setTimeout(() => {
+    if (view.root.isConnected) return;
+    view.observer.disconnect();
+    document.removeEventListener("ndmixer-feed", view.feed);
+  }, 0);
 }

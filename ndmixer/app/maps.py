@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import streamlit as st
@@ -37,24 +37,13 @@ class Column:
     top: float | None = None
 
 
-def show_maps(
-    columns: Sequence[Column],
-    rows: Sequence[str],
-    *,
-    key: str,
-    scale: Scale = "shared",
-    cell: int = 44,
-    wrap: bool = False,
-    flow: bool = False,
-    marked: str = "",
-    label: str = "Heat maps",
-) -> None:
-    """Draws a grid of heat maps, the range of their colours printed.
+@dataclass(frozen=True)
+class Maps:
+    """A grid of heat maps, the range of their colours printed.
 
-    Args:
+    Attributes:
         columns: What stands side by side.
         rows: A name for each row.
-        key: Of the component; the same one keeps its place in the browser.
         scale: `"shared"`: one for all, its colours symmetric around zero, of which the legend
             leaves out the lower half if nothing is negative; `"own"`: one for every column;
             `"grey"`: from 0, black, to 1, white.
@@ -63,27 +52,58 @@ def show_maps(
         flow: Whether the columns stand in as many lines as they need.
         marked: Title of the column that is chosen.
         label: Text alternative.
+        note: A line above them.
     """
-    ranges = [magnitude(c.images) if c.top is None else c.top for c in columns]
-    if scale != "own" and ranges:
-        ranges = [max(ranges)] * len(ranges)
-    header = {
-        "rows": list(rows),
-        "cell": cell,
-        "label": label,
-        "scale": scale,
-        "wrap": wrap,
-        "flow": flow,
-        "positive": not any((column.images < 0).any() for column in columns),
-        "marked": marked,
-        "columns": [
-            {"title": c.title, "note": c.note, "range": r, "shape": c.images.shape[1:]}
-            for c, r in zip(columns, ranges, strict=True)
-        ],
-    }
-    text = json.dumps(header).encode()
-    arrays = (c.images.astype(np.float32).tobytes() for c in columns)
-    _component(key=key, data=b"".join([len(text).to_bytes(4, "little"), text, *arrays]))
+
+    columns: Sequence[Column]
+    rows: Sequence[str]
+    scale: Scale = "shared"
+    cell: int = 44
+    wrap: bool = False
+    flow: bool = False
+    marked: str = ""
+    label: str = "Heat maps"
+    note: str = ""
+
+    def packed(self, key: str) -> bytes:
+        """What the component of this key is fed with."""
+        ranges = [magnitude(c.images) if c.top is None else c.top for c in self.columns]
+        if self.scale != "own" and ranges:
+            ranges = [max(ranges)] * len(ranges)
+        header = {
+            "key": key,
+            "rows": list(self.rows),
+            "cell": self.cell,
+            "label": self.label,
+            "note": self.note,
+            "scale": self.scale,
+            "wrap": self.wrap,
+            "flow": self.flow,
+            "positive": not any((column.images < 0).any() for column in self.columns),
+            "marked": self.marked,
+            "columns": [
+                {"title": c.title, "note": c.note, "range": r, "shape": c.images.shape[1:]}
+                for c, r in zip(self.columns, ranges, strict=True)
+            ],
+        }
+        text = json.dumps(header).encode()
+        arrays = (c.images.astype(np.float32).tobytes() for c in self.columns)
+        return b"".join([len(text).to_bytes(4, "little"), text, *arrays])
+
+
+def show(maps: Maps, key: str) -> None:
+    """Draws them.
+
+    Args:
+        maps: The maps.
+        key: Of the component; the same one keeps its place in the browser.
+    """
+    _component(key=key, data=maps.packed(key))
+
+
+def show_maps(columns: Sequence[Column], rows: Sequence[str], *, key: str, **looks: Any) -> None:
+    """Draws maps that stand still; `looks` are the other attributes of `Maps`."""
+    show(Maps(columns, rows, **looks), key)
 
 
 def magnitude(images: np.ndarray) -> float:

@@ -1,14 +1,9 @@
 """What all views show: the run, the stage and the ghost, each named in the address."""
 
-from contextlib import suppress
-from typing import Any
-
-import numpy as np
 import streamlit as st
 
-from ndmixer import jobs
 from ndmixer.accounting import accounting, last_block
-from ndmixer.app.live import SCORES, Curves, score_text
+from ndmixer.app.live import SCORES, score_text
 from ndmixer.app.run_table import last_test
 from ndmixer.app.words import ENDED
 from ndmixer.runs import Run, list_runs, open_run, runs_folder, shipped_models
@@ -64,50 +59,6 @@ def selected_run() -> Run | None:
         # Deleted meanwhile, or a link from elsewhere: the page goes on without it.
         state.run = ""
         return None
-
-
-def curves_of(run: Run, slot: str = "curves") -> Curves:
-    """What this session has read of the run, brought up to date.
-
-    Args:
-        run: The run.
-        slot: Where it is kept; one run a slot.
-    """
-    curves = st.session_state.get(slot)
-    if curves is None or curves.run.id != run.id:
-        curves = st.session_state[slot] = Curves(run)
-    curves.update()
-    return curves
-
-
-def arrays_of(
-    run: Run, ended: bool
-) -> tuple[dict[str, np.ndarray] | None, dict[str, np.ndarray] | None]:
-    """The probes and the class averages of the run, read again only when they are new.
-
-    Args:
-        run: The run.
-        ended: Whether it will not go on by itself. If it kept none, as one that was uploaded
-            or ships with the project, they are then computed, and None until they are.
-    """
-    live = _fresh(run, "live.npz", run.load_live)
-    if live is None and ended:
-        with suppress(ValueError):  # it has learned nothing
-            found = jobs.probes_of(run)
-            return found or (None, None)
-    return live, _fresh(run, "averages.npz", run.load_averages)
-
-
-def _fresh(run: Run, name: str, load: Any) -> Any:
-    try:
-        found = (run.folder / name).stat()
-    except OSError:
-        return None
-    version = (run.id, found.st_mtime_ns, found.st_ino)
-    kept = st.session_state.get(f"arrays-{name}")
-    if kept is None or kept[0] != version:
-        kept = st.session_state[f"arrays-{name}"] = version, load()
-    return kept[1]
 
 
 def chosen_stage(model: ModelSpec) -> str:
