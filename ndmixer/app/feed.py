@@ -95,17 +95,17 @@ def _answer(request: Request) -> Response:
         stage, one_scale = query["stage"], query.get("scale") == "1"
         parts = {"live": curves_and_progress(run, status, stage, ghost, one_scale)}
         arrays, averages = arrays_of(run, ended=False)
-        have = "-"
-        if arrays:
-            have = f"{int(arrays['step'])}-{int(averages['step']) if averages else ''}"
-            if have != query.get("have"):
-                moment = moment_of(int(arrays["step"]))
-                maps = pictures(model, dataset, arrays, averages, moment, stage, one_scale)
-                parts |= {key: found.packed(key) for key, found in maps.items()}
+        had = query.get("have", "").split()
+        have = [str(int(found["step"])) for found in (arrays, averages) if found]
+        if arrays and have != had:
+            moment = moment_of(int(arrays["step"]))
+            news = averages if have[1:] != had[1:] else None
+            maps = pictures(model, dataset, arrays, news, moment, stage, one_scale)
+            parts |= {key: found.packed(key) for key, found in maps.items()}
     except (KeyError, ValueError):  # deleted meanwhile, or no address of ours
         return Response(status_code=404)
     sizes = [(name, len(part)) for name, part in parts.items()]
-    text = json.dumps({"have": have, "parts": sizes}).encode()
+    text = json.dumps({"have": " ".join(have), "parts": sizes}).encode()
     content = b"".join([len(text).to_bytes(4, "little"), text, *parts.values()])
     return Response(content, media_type="application/octet-stream")
 

@@ -191,7 +191,7 @@ async function ask(view) {
   const { feed } = view.data, start = performance.now();
   if (!document.hidden) {
     try {
-      const response = await fetch(new URL(`${feed}&have=${view.have ?? ""}`, document.baseURI));
+      const response = await fetch(new URL(`${feed}&have=${encodeURIComponent(view.have)}`, document.baseURI));
       const bytes = response.ok ? new Uint8Array(await response.arrayBuffer()) : null;
       if (feed !== view.data.feed) return; // another question was begun meanwhile
       if (bytes) hand(view, bytes);
