@@ -257,3 +257,374 @@ def from_metrics() -> dict[str, str]:
     )
     claim("nor one of autoencoder", ae[0] > EXPERIMENT["autoencoder"].test[-1])
     return found
+
+
+class Inside(NamedTuple):
+    """What a classifier makes of the images: its main stages, in order.
+
+    Attributes:
+        stages: Their names, from the input to the logits.
+        classes: For each stage what is known of the classes there, over all training images.
+        nearest: For each stage the share of test images nearest to their own class average.
+        exits: The accuracy if head and logits followed this stage at once; none for the first
+            and the last two.
+        confusion: `(10, 10)`, on the test images.
+    """
+
+    stages: tuple[str, ...]
+    classes: dict[str, ClassStatistics]
+    nearest: dict[str, float]
+    exits: dict[str, float]
+    confusion: np.ndarray
+
+
+def look_inside(name: str) -> Inside:
+    from ndmixer.representations import in_batches, output_after
+
+    run, data = open_run(name), load_dataset("mnist")
+    spec, weights = run.model_spec, run.load_weights()
+    stages = tuple(stage.name for stage in accounting(spec).stages)
+    classes = {stage: ClassStatistics(10) for stage in stages}
+    for part, stage, values in in_batches(spec, weights, data.x_train, stages):
+        classes[stage].add(values, data.y_train[part])
+    averages = {stage: statistics.averages() for stage, statistics in classes.items()}
+    nearest, exits = dict.fromkeys(stages, 0), dict.fromkeys(stages[1:-2], 0)
+    confusion = np.zeros((10, 10), np.int64)
+    for part, stage, values in in_batches(spec, weights, data.x_test, stages):
+        labels = data.y_test[part]
+        nearest[stage] += np.count_nonzero(nearest_average(values, averages[stage]) == labels)
+        if stage in exits:
+            answers = output_after(spec, weights, last_block(spec), values).argmax(axis=1)
+            exits[stage] += np.count_nonzero(answers == labels)
+        if stage == stages[-1]:
+            confusion += confusion_matrix(labels, values.argmax(axis=1), 10)
+    count = len(data.x_test)
+    return Inside(
+        stages,
+        classes,
+        {stage: right / count for stage, right in nearest.items()},
+        {stage: right / count for stage, right in exits.items()},
+        confusion,
+    )
+
+
+def distances(inside: Inside, stage: str) -> np.ndarray:
+    return distance_matrix(inside.classes[stage].averages())
+
+
+def pairs(values: np.ndarray, count: int, form: str) -> str:
+    """The pairs of the smallest numbers, or of the largest if the count is below 0."""
+    found = values[PAIRS]
+    order = np.argsort(found, kind="stable")
+    order = order[:count] if count > 0 else order[count:][::-1]
+    named = (f"{PAIRS[0][i]} and {PAIRS[1][i]} ({found[i]:{form}})" for i in order)
+    return ", ".join(named)
+
+
+def sigmas(statistics: ClassStatistics) -> tuple[np.ndarray, np.ndarray]:
+    """σ of each class: within the entries, and over all its images and entries at once."""
+    within = (statistics.deviations().reshape(10, -1).astype(np.float64) ** 2).mean(axis=1)
+    between = statistics.averages().reshape(10, -1).astype(np.float64).var(axis=1)
+    return np.sqrt(within), np.sqrt(within + between)
+
+
+def table_of_sigmas(models: dict[str, Inside]) -> str:
+    columns = [
+        column
+        for inside in models.values()
+        for column in sigmas(inside.classes[last_of_blocks(inside)])
+    ]
+    rows = [[digit, *(f"{c[i]:.2f}" for c in columns)] for i, digit in enumerate(DIGITS)]
+    heads = [f"`{name}`: {kind}" for name in models for kind in ("σ", "σ as printed")]
+    return table(["class", *heads], rows)
+
+
+def last_of_blocks(inside: Inside) -> str:
+    return inside.stages[-3]
+
+
+def table_of_depth(inside: Inside) -> str:
+    rows = []
+    for stage in inside.stages:
+        known, exit_ = inside.classes[stage], inside.exits.get(stage)
+        ratio = scatter_ratio(known.averages(), known.deviations(), known.counts)
+        rows.append(
+            [
+                stage.replace("_", " "),
+                f"{distances(inside, stage)[PAIRS].mean():.2f}",
+                f"{ratio:.2f}",
+                f"{100 * inside.nearest[stage]:.1f} %",
+                "" if exit_ is None else f"{100 * exit_:.1f} %",
+            ]
+        )
+    heads = ["stage", "mean distance", "between / within", "nearest average", "answer from here"]
+    return table(heads, rows)
+
+
+def table_of_shares() -> tuple[str, np.ndarray]:
+    """How much each block changes what it is given: gate times mixer, over its input."""
+    from ndmixer.depth import Sample, moment, sample_size
+
+    data, rows, all_shares = load_dataset("mnist"), [], []
+    for run in shipped_models():
+        spec = run.model_spec
+        sizes = sample_size(spec)
+        part = slice(sizes)
+        images = data.x_train[part], data.y_train[part], data.x_test[part], data.y_test[part]
+        last = accounting(spec).stages[-1].name
+        found = moment(spec, run.load_weights(), Sample(*images, 10), last)["ratios"]
+        rows.append([f"`{run.id}`", *(f"{share:.2f}" for share in found)])
+        all_shares.append(found)
+    return table(["model", *(f"block {i}" for i in range(4))], rows), np.array(all_shares)
+
+
+def largest_change_at_start() -> float:
+    """Between the stage before the first block and the last block, of the untrained models."""
+    from ndmixer.representations import representations
+
+    images, changes = load_dataset("mnist").x_test[:100], []
+    for run in shipped_models():
+        names = ("embed", last_block(run.model_spec))
+        values = representations(run.model_spec, run.load_weights(0), images, names)
+        changes.append(np.abs(values[names[1]] - values[names[0]]).max())
+    return float(max(changes))
+
+
+def accuracy_on_training_images(name: str) -> float:
+    from ndmixer.representations import in_batches
+
+    run, data = open_run(name), load_dataset("mnist")
+    parts = in_batches(run.model_spec, run.load_weights(), data.x_train, ("logits",))
+    right = sum(np.count_nonzero(v.argmax(axis=1) == data.y_train[part]) for part, _, v in parts)
+    return right / len(data.x_train)
+
+
+def from_models(models: dict[str, Inside]) -> dict[str, str]:
+    """What follows from the weights."""
+    shares, numbers = table_of_shares()
+    found = {
+        "table_of_sigmas": table_of_sigmas(models),
+        "table_of_shares": shares,
+        "autoencoder_last_share": f"{numbers[list(EXPERIMENT).index('autoencoder'), -1]:.0f}",
+        "large_training": f"{100 * accuracy_on_training_images('classifier-large'):.2f} %",
+    }
+    claim("untrained blocks are exactly the identity", largest_change_at_start() == 0)
+    tables = {}
+    for key, (name, inside) in zip(("small", "first"), models.items(), strict=True):
+        last = last_of_blocks(inside)
+        tables[key] = distances(inside, last)
+        confused = inside.confusion + inside.confusion.T
+        own, as_printed = sigmas(inside.classes[last])
+        found |= {
+            f"{key}_depth": table_of_depth(inside),
+            f"{key}_closest": pairs(tables[key], 3, ".2f"),
+            f"{key}_furthest": pairs(tables[key], -2, ".2f"),
+            f"{key}_mean": f"{tables[key][PAIRS].mean():.2f}",
+            f"{key}_confused": pairs(confused, -3, "d"),
+            f"{key}_confused_agreement": f"{agreement(tables[key], confused):.2f}".replace(
+                "-", "−"
+            ),
+            f"{key}_narrowest": DIGITS[int(own.argmin())],
+            f"{key}_exit_first": f"{100 * inside.exits['embed']:.0f} %",
+            f"{key}_exit_before_last": f"{100 * inside.exits[inside.stages[-4]]:.0f} %",
+            f"{key}_exit_last": f"{100 * inside.exits[last]:.0f} %",
+            f"{key}_nearest_input": f"{100 * inside.nearest['input']:.0f} %",
+            f"{key}_nearest_embed": f"{100 * inside.nearest['embed']:.0f} %",
+            f"{key}_nearest_last": f"{100 * inside.nearest[last]:.0f} %",
+        }
+        means = [distances(inside, stage)[PAIRS].mean() for stage in inside.stages[1:-2]]
+        claim(f"distances of {name} grow from block to block", bool((np.diff(means) > 0).all()))
+        claim(f"class 1 of {name} varies least", own.argmin() == as_printed.argmin() == 1)
+        claim(f"class 0 of {name} is furthest", tables[key].sum(axis=1).argmax() == 0)
+        claim(f"the furthest pair of {name} is 0 and 1", np.argmax(tables[key][PAIRS]) == 0)
+        inputs, ends = inside.nearest["input"], inside.nearest["embed"]
+        claim(f"the embedding of {name} alone loses", ends < inputs < inside.nearest[last])
+    found["agreement"] = f"{agreement(tables['small'], tables['first']):.2f}"
+    near = tables["small"][4, 9], tables["first"][4, 9]
+    for one, value in zip(tables.values(), near, strict=True):
+        claim("4 and 9 are among the three closest pairs", value <= np.sort(one[PAIRS])[2])
+    return found
+
+
+# The pictures: figures of the package in a page, photographed in a browser.
+
+STYLE = """
+body { margin: 0; background: #fff; color: #1d2129; font: 13px sans-serif; width: max-content; }
+main { display: grid; padding: 10px; gap: 4px; }
+p { margin: 0 8px; } h2 { font: bold 13px sans-serif; margin: 2px 8px 0; }
+"""
+
+
+class Studio:
+    """Takes the pictures."""
+
+    def __init__(self, browser: Any) -> None:
+        from plotly.offline import get_plotlyjs
+
+        self._page = browser.new_page(
+            viewport={"width": 1400, "height": 900}, device_scale_factor=1.6
+        )
+        self._plotly = get_plotlyjs()
+
+    def take(self, name: str, widths: Sequence[int], figures: Sequence["Figure"], words="") -> None:
+        """Figures in rows, each `(title, figure)`; as many a row as there are widths."""
+        columns = " ".join(f"{width}px" for width in widths)
+        head = f"<p style='grid-column: 1 / -1'>{words}</p>" if words else ""
+        cells = "".join(f"<div><h2>{t}</h2><div id='f{i}'></div></div>" for i, (t, _) in _n(figures))
+        self._page.set_content(
+            f"<style>{STYLE}</style><main style='grid-template-columns: {columns}'>"
+            f"{head}{cells}</main><script>{self._plotly}</script>"
+        )
+        for i, (_, figure) in _n(figures):
+            figure.update_layout(width=widths[i % len(widths)])
+            self._page.evaluate(
+                "([id, figure]) => Plotly.newPlot(id, {...figure, config: {staticPlot: true}})",
+                [f"f{i}", json.loads(figure.to_json())],
+            )
+        self._page.locator("main").screenshot(path=IMAGES / f"{name}.png")
+
+
+def _n(figures: Sequence[Any]) -> list[tuple[int, Any]]:
+    return list(enumerate(figures))
+
+
+@contextmanager
+def studio() -> Iterator[Studio]:
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser.real_app import FLAGS, find_chrome
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chrome(), args=FLAGS)
+        yield Studio(browser)
+        browser.close()
+
+
+def figures_of_training() -> list[tuple[str, "Figure"]]:
+    figures = []
+    for name, printed in EXPERIMENT.items():
+        run, score = open_run(name), score_of(name)
+        sizes = 60_000, run.train_spec.batch_size
+        events = [
+            {"step": 938 * (epoch + 1), f"val_{score}": value}
+            for epoch, value in enumerate(printed.test)
+        ]
+        both = {
+            "here": (0, history(run.metrics(), score, *sizes)),
+            "printed": (1, history(events, score, *sizes)),
+        }
+        figure = run_curves(both, "score", "step", percent=score == "accuracy")
+        for trace in figure.data:
+            trace.marker.size = 5
+        figure.update_layout(height=210, showlegend=False, margin={"l": 48, "b": 40, "t": 6})
+        figure.update_xaxes(tickvals=[0, 4_690, 9_380], tickformat=",")
+        figure.update_yaxes(range=[0.78, 1.003] if score == "accuracy" else [0, 0.25])
+        figures.append((name, figure))
+    return figures
+
+
+def figures_of_gates() -> list[tuple[str, "Figure"]]:
+    figures = []
+    for run in shipped_models():
+        steps, gates = gates_of(run)
+        figure = block_curves(steps, gates, unit="")
+        figure.update_layout(height=210, showlegend=False, margin={"l": 48, "b": 40, "t": 6})
+        figure.update_xaxes(tickvals=[0, 938, 4_690, 9_380], tickformat=",")
+        figures.append((run.id, figure))
+    return figures
+
+
+def figures_of_stages() -> list[tuple[str, "Figure"]]:
+    """A row an image: the image, embedding and blocks in one colour scale, the head in its own."""
+    from ndmixer.representations import early_exits, representations
+
+    run, data = open_run(SMALL), load_dataset("mnist")
+    spec, weights = run.model_spec, run.load_weights()
+    values = representations(spec, weights, data.x_test[:SHOWN])
+    answers = early_exits(spec, weights, values)
+    top = max(float(np.abs(values[stage]).max()) for stage in answers)
+    head = float(np.abs(values["head"]).max())
+    figures = []
+    for i in range(SHOWN):
+        named = [f"{s.replace('_', ' ')} → {a[i].argmax()}" for s, a in answers.items()]
+        row = [
+            map_grid([data.x_test[i]], [f"input: {data.y_test[i]}"], top=1.0),
+            map_grid([values[stage][i] for stage in answers], named, top=top),
+            map_grid([values["head"][i]], ["head"], top=head),
+        ]
+        for figure in row:
+            last = i == SHOWN - 1
+            figure.update_layout(height=190 if last else 150, margin={"t": 20, "b": 42 if last else 2})
+            figure.update_layout(coloraxis_showscale=last)
+            figures.append(("", figure))
+    return figures
+
+
+def figures_of_classes(inside: Inside) -> list[tuple[str, "Figure"]]:
+    last = last_of_blocks(inside)
+    known = inside.classes[last]
+    maps = class_average_maps(known.averages(), known.deviations(), DIGITS)
+    return [
+        ("Class averages after the last block", maps),
+        ("Distances between them (RMS)", matrix(distances(inside, last), DIGITS)),
+    ]
+
+
+def figures_of_depth(models: dict[str, Inside]) -> list[tuple[str, "Figure"]]:
+    figures = []
+    for name, inside in models.items():
+        stages = inside.stages[:-2]
+        curves = {
+            "between class averages": [distances(inside, s)[PAIRS].mean() for s in stages],
+            "within a class (σ)": [sigmas(inside.classes[s])[0].mean() for s in stages],
+        }
+        figures.append((name, layer_curves(stages, curves, unit="RMS")))
+    return figures
+
+
+def figure_of_reconstructions() -> "Figure":
+    from ndmixer.reconstruction import image_errors
+    from ndmixer.representations import representations
+
+    images = load_dataset("mnist").x_test[:SHOWN]
+    maps, titles = list(images), [f"input {i}" for i in range(SHOWN)]
+    for name in ("autoencoder", "autoencoder-small", "autoencoder-tiny-wide"):
+        run = open_run(name)
+        last = accounting(run.model_spec).stages[-1].name
+        made = representations(run.model_spec, run.load_weights(), images, (last,))[last]
+        maps += list(made)
+        size = " × ".join(map(str, run.model_spec.repr_shape))
+        titles += [f"{size}: RMSE {error:.3f}" for error in image_errors(images, made)]
+    return map_grid(maps, titles)
+
+
+def take_pictures(models: dict[str, Inside]) -> None:
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    blue, orange, *_ = LIGHT.palette
+    training = (
+        f"<b style='color: {blue}'>● here</b>, test images (thin: training images) &ensp; "
+        f"<b style='color: {orange}'>■ printed by the experiment</b>, test images"
+    )
+    blocks = " &ensp; ".join(
+        f"<b style='color: {colour}'>block {i}</b>" for i, colour in enumerate(LIGHT.palette[:4])
+    )
+    with studio() as photographer:
+        photographer.take("training", [270] * 4, figures_of_training(), training)
+        photographer.take("gates", [270] * 4, figures_of_gates(), blocks)
+        photographer.take("stages", [150, 700, 150], figures_of_stages())
+        for name, inside in models.items():
+            photographer.take(f"classes-{name}", [620, 440], figures_of_classes(inside))
+        photographer.take("depth", [500, 500], figures_of_depth(models))
+        photographer.take("reconstructions", [760], [("", figure_of_reconstructions())])
+
+
+def main() -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    models = {name: look_inside(name) for name in (SMALL, FIRST)}
+    values = from_metrics() | from_models(models)
+    take_pictures(models)
+    DOCUMENT.write_text(TEMPLATE.read_text("utf-8").format_map(values), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
