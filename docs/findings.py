@@ -4,8 +4,8 @@
 
 The words are in `findings.template.md`. Every number in them is a name in braces, computed here
 from `models/` and from the trainings in `benchmarks/results/presets.jsonl`; only what the
-experiment printed is typed, in `EXPERIMENT` and in the presets. What the words say without a number is held by
-`claim`: if it is no longer true, nothing is written.
+experiment printed is typed, in `EXPERIMENT` and in the presets. What the words say without a
+number is held by `claim`: if it is no longer true, nothing is written.
 """
 
 import json
