@@ -475,9 +475,9 @@ def from_models(models: dict[str, Inside]) -> dict[str, str]:
             f"{key}_exit_first": f"{100 * inside.exits['embed']:.0f} %",
             f"{key}_exit_before_last": f"{100 * inside.exits[inside.stages[-4]]:.0f} %",
             f"{key}_exit_last": f"{100 * inside.exits[last]:.0f} %",
-            f"{key}_nearest_input": f"{100 * inside.nearest['input']:.0f} %",
-            f"{key}_nearest_embed": f"{100 * inside.nearest['embed']:.0f} %",
-            f"{key}_nearest_last": f"{100 * inside.nearest[last]:.0f} %",
+            f"{key}_nearest_input": f"{100 * inside.nearest['input']:.1f} %",
+            f"{key}_nearest_embed": f"{100 * inside.nearest['embed']:.1f} %",
+            f"{key}_nearest_last": f"{100 * inside.nearest[last]:.1f} %",
         }
         for part, stage in (("embed", "embed"), ("last", last), ("head", "head")):
             found[f"{key}_ratio_{part}"] = f"{ratio_at(inside, stage):.2f}"
