@@ -60,7 +60,7 @@ FIND_BROWSER := find_browser() { \
 	}
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint format lock browser screenshots clean
+.PHONY: help app test lint format lock browser screenshots findings clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -103,6 +103,9 @@ browser: ## find Chrome or Chromium for the browser tests, or install it
 
 screenshots: $(DEV_STAMP) browser ## take the pictures of docs/images anew
 	@$(FIND_BROWSER); NDMIXER_CHROME="$$(find_browser)" PYTHONPATH=. $(VENV_PYTHON) docs/screenshots.py
+
+findings: $(DEV_STAMP) browser ## write docs/findings.md and its pictures anew
+	@$(FIND_BROWSER); NDMIXER_CHROME="$$(find_browser)" PYTHONPATH=. $(VENV_PYTHON) docs/findings.py
 
 clean: ## remove the virtual environment and the caches; keeps runs/
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
