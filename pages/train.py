@@ -52,8 +52,6 @@ def watch(below: DeltaGenerator, fed: bool) -> None:
         fed: Whether the browser asks for more by itself, so that this need not run so often.
     """
     run = selected_run()
-    if feed.feeds(run) != fed:
-        st.rerun()
     status = run.status() if run else None
     readable = status != "unreadable"
     curves = curves_of(run) if run and readable else None
@@ -76,6 +74,8 @@ def watch(below: DeltaGenerator, fed: bool) -> None:
         st.error(run.error or "The run left no reason.")
     with below.container():  # even if empty, or its place would not be kept
         _inside(run, status, choice)
+    if feed.feeds(run) != fed:  # last, or a button that was pressed meanwhile would be passed over
+        st.rerun()
 
 
 def _inside(
