@@ -6,8 +6,9 @@ import numpy as np
 import streamlit as st
 
 from ndmixer import jobs
+from ndmixer.app.choices import bind
 from ndmixer.app.class_numbers import class_numbers
-from ndmixer.app.class_pair import choose_pair, likely_pair, show_pair, take_click
+from ndmixer.app.class_pair import choose_pair, show_pair, take_click
 from ndmixer.app.explorer import Place, answer, choose_place, choose_run, draw, theme
 from ndmixer.figures import class_average_maps, layout_note, matrix
 from ndmixer.geometry import METRICS, confusion_matrix, dendrogram_order
@@ -28,11 +29,10 @@ def page(place: Place, controls: st.delta_generator.DeltaGenerator) -> None:
             "Distance",
             METRICS,
             format_func=lambda m: UNITS[m],
-            key="metric",
-            persist_state="session",
+            **bind("metric", METRICS, "rms"),
         )
-        pairs = st.toggle("Mean over pairs of images", key="pairs", persist_state="session")
-        sort = st.toggle("Similar classes side by side", key="sort", persist_state="session")
+        pairs = st.toggle("Mean over pairs of images", **bind("pairs", (False, True), False))
+        sort = st.toggle("Similar classes side by side", **bind("sort", (False, True), False))
     images = place.part, place.count
     found = answer(jobs.class_geometry(place.run, place.step, place.stage, *images, metric, pairs))
     if found is None:
@@ -66,7 +66,7 @@ def page(place: Place, controls: st.delta_generator.DeltaGenerator) -> None:
         confusion = confusion_matrix(found["labels"], found["predictions"], len(names))
     matrices = st.container()
     st.markdown("**Two classes beside one another**")
-    pair = choose_pair(names, likely_pair(distances, confusion))
+    pair = choose_pair(names, distances, confusion)
     framed = (names[pair[0]], names[pair[1]])
     left, right = matrices.columns(2, gap="medium")
     with left:
@@ -79,7 +79,8 @@ def page(place: Place, controls: st.delta_generator.DeltaGenerator) -> None:
         )
         table = distances[np.ix_(order, order)]
         shown = matrix(table, sorted_names, theme(), pair=framed)
-        draw(shown, "distances", text, {"distances": distances}, partial(take_click, "distances"))
+        click = partial(take_click, "distances", names)
+        draw(shown, "distances", text, {"distances": distances}, click)
     with right:
         st.markdown("**Confusion matrix**")
         if confusion is None:
@@ -98,7 +99,7 @@ def page(place: Place, controls: st.delta_generator.DeltaGenerator) -> None:
                 axes=("true class", "named class"),
                 pair=framed,
             )
-            click = partial(take_click, "confusion")
+            click = partial(take_click, "confusion", names)
             draw(shown, "confusion", text, {"confusion": confusion}, click)
     show_pair(place, found, names, pair, UNITS[metric])
 

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from ndmixer.app.choices import bind
 from ndmixer.app.compare_choice import choose_runs
 from ndmixer.app.compare_inside import choose_two, show_inside
 from ndmixer.app.compare_table import compare_table, history_of
@@ -21,11 +22,9 @@ def curves(runs: dict[str, Run], histories: dict[str, History]) -> None:
     over: Over = st.segmented_control(
         "Over",
         list(AXES),
-        default="step",
         required=True,
         format_func=lambda name: AXES[name],
-        key="compare_over",
-        persist_state="session",
+        **bind("over", list(AXES), "step"),
     )
     tasks = list(dict.fromkeys(run.model_spec.task for run in runs.values()))
     if len(tasks) > 1:

@@ -1,8 +1,11 @@
 """How do single images lie at this stage? A point for each, similar ones close together."""
 
+from functools import partial
+
 import streamlit as st
 
 from ndmixer import jobs
+from ndmixer.app.choices import bind
 from ndmixer.app.explorer import Place, answer, choose_place, choose_run, draw, theme
 from ndmixer.app.map_image import show_image, take_click
 from ndmixer.embedding import METHODS, NEIGHBOURS
@@ -24,20 +27,17 @@ def page(place: Place, controls: st.delta_generator.DeltaGenerator) -> None:
         method = st.segmented_control(
             "Method",
             METHODS,
-            default="pca",
             required=True,
             format_func=lambda m: NAMES[m],
             help="UMAP takes some ten seconds longer the first time, since it is compiled.",
-            key="map_method",
-            persist_state="session",
+            **bind("method", METHODS, "pca"),
         )
-        space = st.toggle("In space (3-D)", key="map_space", persist_state="session")
+        space = st.toggle("In space (3-D)", **bind("space", (False, True), False))
         classifier = place.run.model_spec.task == "classifier"
         mistakes = classifier and st.toggle(
             "Show what is wrong",
             help="Colour and symbol tell mistakes from right answers, in place of the classes.",
-            key="map_mistakes",
-            persist_state="session",
+            **bind("mistakes", (False, True), False),
         )
     dimensions = 3 if space else 2
     asked = place.run, place.step, place.stage, place.part, place.count, method, dimensions
@@ -78,7 +78,7 @@ def page(place: Place, controls: st.delta_generator.DeltaGenerator) -> None:
             )
             + ("Drag to turn it." if space else "Drag to enlarge a part, double-click to go back.")
         )
-        draw(figure, "map", text, found, take_click)
+        draw(figure, "map", text, found, partial(take_click, place.part))
     with right:
         show_image(place, found, names)
 

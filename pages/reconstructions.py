@@ -1,12 +1,14 @@
 """What does the autoencoder keep? Outputs beside inputs, decoded averages, walks between images."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import streamlit as st
 
 from ndmixer import jobs
 from ndmixer.accounting import accounting
+from ndmixer.app.choices import bind, choose
 from ndmixer.app.explorer import Place, answer, choose_place, choose_run
 from ndmixer.app.reconstructions import (
     offer_autoencoders,
@@ -25,13 +27,16 @@ def page(place: Place, controls: st.delta_generator.DeltaGenerator) -> None:
     there = data.test_images if place.part == "test" else data.train_images
     place = replace(place, count=min(place.count, there))
     with controls:
-        order = st.selectbox("Order", ORDERS, key="order", persist_state="session")
+        order = st.selectbox(
+            "Order", ORDERS, **bind("order", ORDERS, ORDERS[0], then=partial(choose, "page", ""))
+        )
+        pages = range(1, 1 + max(1, -(-place.count // SHOWN)))
         number = st.number_input(
             f"Page of {SHOWN} images",
             1,
-            max(1, -(-place.count // SHOWN)),
-            key=f"page-{order}-{place.part}-{place.count}",
+            pages[-1],
             help="The next ones of this order; in random order, another draw.",
+            **bind("page", pages, 1),
         )
     question = place.run, place.step, place.part, place.count, order, SHOWN, number - 1
     found = answer(jobs.reconstructions(*question))

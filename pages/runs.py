@@ -2,11 +2,13 @@
 
 import streamlit as st
 
+from ndmixer.app.choices import carry
 from ndmixer.app.run_panel import run_panel
 from ndmixer.app.run_table import SHOWN, run_table
 from ndmixer.app.upload import upload
 from ndmixer.runs import list_runs, shipped_models
 
+carry()
 st.markdown("#### Runs")
 runs, models = list_runs(), shipped_models()
 chosen = run_table(runs[:SHOWN] + models) if runs or models else None

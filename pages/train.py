@@ -1,10 +1,12 @@
 """Shape a mixer, press Train, watch it learn."""
 
+from functools import partial
+
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from ndmixer import jobs
-from ndmixer.app import feed, live
+from ndmixer.app import choices, feed, live
 from ndmixer.app.controls import controls, start_from
 from ndmixer.app.flow import show_flow
 from ndmixer.app.forming import one_scale, show_forming
@@ -12,7 +14,6 @@ from ndmixer.app.read_runs import arrays_of, curves_of
 from ndmixer.app.run_controls import run_controls, train_button
 from ndmixer.app.selected import (
     address,
-    choose_stage,
     chosen_stage,
     ghost_of,
     selected_run,
@@ -39,7 +40,7 @@ def choose(strip: DeltaGenerator) -> None:
             {**choice.model.to_query(), **choice.train.to_query(), **address(choice.model)}
         )
         with strip:
-            show_flow(choice.model, chosen_stage(choice.model), choose_stage)
+            show_flow(choice.model, chosen_stage(choice.model), partial(choices.choose, "stage"))
     else:
         strip.info("The model shows again when the choice is one.")
 

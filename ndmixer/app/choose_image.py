@@ -2,11 +2,15 @@
 
 import random
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from ndmixer import jobs
+from ndmixer.app import PAGES
+from ndmixer.app.choices import bind, choose, named, show
 from ndmixer.app.explorer import Place, answer
 from ndmixer.app.pad import drawing_pad
 from ndmixer.app.picture_file import sample_from_file, takes_pictures
@@ -75,19 +79,28 @@ def choose_image(place: Place) -> Chosen | None:
         )
     if source == SOURCES[0]:
         return _from_data(place)
-    st.query_params.pop("image", None)
+    show("image", "")  # the address cannot hold it
     return _drawn() if source == SOURCES[1] else _uploaded(place)
 
 
-def choose(part: Part, index: int) -> None:
-    """Chooses an image from another page, before this choice is drawn."""
-    st.session_state.update(
-        image_source=SOURCES[0],
-        image_part=part,
-        image_index=index,
-        image_walk="all",
-        image_class=ANY,
-    )
+def choose_index(label: str, part: Part, count: int, **more: Any) -> int:
+    """Draws the choice of one of the first images of a part, which is the image of all pages.
+
+    Args:
+        label: Of the box.
+        part: Of the data set. If the chosen image is in another one, the first image is shown.
+        count: How many images there are to choose from.
+        more: Other arguments of `st.number_input`.
+    """
+    bound = bind("image", range(count), 0, text=partial(image_name, part))
+    return st.number_input(label, 0, count - 1, **bound, **more)
+
+
+def open_stages(part: Part, index: int) -> None:
+    """Goes to the page that shows this image of the data set at every stage."""
+    choose("image", image_name(part, index))
+    st.session_state.image_source = SOURCES[0]
+    st.switch_page(PAGES / "representations.py")
 
 
 def _drawn() -> Chosen | None:
@@ -119,7 +132,7 @@ def _uploaded(place: Place) -> Chosen | None:
 
 def _from_data(place: Place) -> Chosen | None:
     state, data = st.session_state, place.data
-    _from_address(place)
+    _take_named(place)
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     with row:
         part: Part = st.selectbox(
@@ -132,29 +145,27 @@ def _from_data(place: Place) -> Chosen | None:
             width=150,
         )
         walks = WALKS if place.run.model_spec.task == "classifier" else WALKS[:1]
-        if state.get("image_walk") not in walks:
-            state.image_walk = walks[0]
         walk: Walk = st.selectbox(
             "Go through",
             walks,
             format_func=lambda w: WALK_NAMES[w],
-            key="image_walk",
-            on_change=_begin_again,
-            persist_state="session",
             width=185,
             help=None if len(walks) > 1 else "An autoencoder names no class.",
+            **bind("walk", walks, walks[0], then=_begin_again),
         )
         classes = [ANY, *range(data.num_classes)]
-        if state.get("image_class") not in classes:
-            state.image_class = ANY
         chosen = st.selectbox(
             "Class",
             classes,
             format_func=lambda c: "any" if c == ANY else data.class_names[c],
-            key="image_class",
-            on_change=_begin_again,
-            persist_state="session",
             width=110,
+            **bind(
+                "class",
+                classes,
+                ANY,
+                text=lambda c: "" if c == ANY else str(c),
+                then=_begin_again,
+            ),
         )
         label = None if chosen == ANY else chosen
     indices = _walk(place, part, walk, label)
@@ -184,18 +195,18 @@ def _from_data(place: Place) -> Chosen | None:
         st.info(f"There are none: {what}{some}{among}. Choose another class or all images.")
     elif at >= 0 and (walk != "all" or some):
         st.caption(f"{at + 1:,} of {len(indices):,}: {what}{some}{among}.")
-    st.query_params["image"] = image_name(part, index)
+    choose("image", image_name(part, index))
+    state.image_shown = named("image")
     return Chosen((part, index), f"{'Test' if part == 'test' else 'Training'} image {index:,}")
 
 
-def _from_address(place: Place) -> None:
-    """Takes the image that the address names, once; else the first one."""
-    state = st.session_state
-    if "image_index" not in state:
-        asked = st.query_params.get("image")
-        named = named_image(asked, place.data)
-        state.image_part, state.image_index = named or ("test", 0)
-        if asked and not named:
+def _take_named(place: Place) -> None:
+    """Takes the image that the address or another page names; else the first one."""
+    state, asked = st.session_state, named("image")
+    if "image_index" not in state or asked != state.get("image_shown"):
+        found = named_image(asked, place.data)
+        state.image_part, state.image_index = found or ("test", 0)
+        if asked and not found:
             st.info("The address names no image of this data set; this is the first one.")
     if state.image_index is None or state.image_index >= images_in(place.data, state.image_part):
         state.image_index = 0

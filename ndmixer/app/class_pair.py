@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 
 from ndmixer import jobs
+from ndmixer.app.choices import bind, choose
 from ndmixer.app.explorer import Place, answer, draw, theme
 from ndmixer.figures import as_image, layer_curves, layout_note, map_grid
 
@@ -11,44 +12,55 @@ SHOWN = 10  # confused images of each kind
 PIXELS = 64  # height of one on the page
 
 
-def choose_pair(names: list[str], first: tuple[int, int]) -> tuple[int, int]:
-    """Two classes, chosen here or by a click on a cell.
+def choose_pair(
+    names: list[str], distances: np.ndarray, confusion: np.ndarray | None
+) -> tuple[int, int]:
+    """Two classes, chosen here or by a click on a cell; at first those that are hardest to tell.
 
     Args:
         names: One a class.
-        first: The pair before anyone has chosen one.
+        distances: Shape `(classes, classes)`.
+        confusion: The same shape; None of an autoencoder.
 
     Returns:
         Two different class numbers.
     """
-    state = st.session_state
-    for key, value in zip(("class_a", "class_b"), first, strict=True):
-        if state.get(key) not in names:
-            state[key] = names[value]
-    if state.class_a == state.class_b:
-        state.class_b = next(name for name in names if name != state.class_a)
+    likely, numbers = likeness(distances, confusion), list(range(len(names)))
+    first, _ = np.unravel_index(likely.argmax(), likely.shape)
     with st.container(horizontal=True):
-        a = st.selectbox("Class", names, key="class_a", persist_state="session", width=160)
-        others = [name for name in names if name != a]
-        b = st.selectbox("and class", others, key="class_b", persist_state="session", width=160)
-    return names.index(a), names.index(b or others[0])
+        a = st.selectbox(
+            "Class",
+            numbers,
+            format_func=names.__getitem__,
+            width=160,
+            **bind("class", numbers, int(first)),
+        )
+        others = [number for number in numbers if number != a]
+        b = st.selectbox(
+            "and class",
+            others,
+            format_func=names.__getitem__,
+            width=160,
+            **bind("other", others, others[int(likely[a][others].argmax())]),
+        )
+    return a, b
 
 
-def likely_pair(distances: np.ndarray, confusion: np.ndarray | None) -> tuple[int, int]:
-    """The two classes that are confused most often; without mistakes, those that lie closest."""
+def likeness(distances: np.ndarray, confusion: np.ndarray | None) -> np.ndarray:
+    """How hard classes are to tell: how often they are confused; without mistakes, how close."""
     table = -np.where(np.isfinite(distances), distances, np.inf)
     if confusion is not None and confusion.sum() > np.trace(confusion):
         table = (confusion + confusion.T).astype(float)
     table[np.eye(len(table), dtype=bool)] = -np.inf
-    a, b = np.unravel_index(table.argmax(), table.shape)
-    return int(a), int(b)
+    return table
 
 
-def take_click(chart: str) -> None:
+def take_click(chart: str, names: list[str]) -> None:
     """Takes the pair of the cell that was clicked in a figure of this key."""
     points = st.session_state[chart].selection.points
     if points and points[0]["x"] != points[0]["y"]:
-        st.session_state.class_a, st.session_state.class_b = points[0]["y"], points[0]["x"]
+        choose("class", str(names.index(points[0]["y"])))
+        choose("other", str(names.index(points[0]["x"])))
 
 
 def show_pair(

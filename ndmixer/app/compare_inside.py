@@ -7,6 +7,8 @@ import streamlit as st
 
 from ndmixer import jobs
 from ndmixer.accounting import accounting, last_block
+from ndmixer.app.choices import bind
+from ndmixer.app.choose_image import choose_index
 from ndmixer.app.explorer import answer, draw, theme
 from ndmixer.app.words import plain
 from ndmixer.comparing import agreement
@@ -24,9 +26,11 @@ def choose_two(runs: dict[str, Run]) -> tuple[str, str] | None:
         st.info("To look inside two runs, choose two that have weights; a run has its first soon.")
         return None
     with st.container(horizontal=True):
-        first = st.selectbox("Left", able, key=f"left-{hash(tuple(able))}", width=320)
+        left = bind("left", able, able[0], text=lambda name: runs[name].id)
+        first = st.selectbox("Left", able, width=320, **left)
         others = [name for name in able if name != first]
-        second = st.selectbox("Right", others, key=f"right-{hash(tuple(others))}", width=320)
+        right = bind("right", others, others[0], text=lambda name: runs[name].id)
+        second = st.selectbox("Right", others, width=320, **right)
     return first, second
 
 
@@ -57,15 +61,8 @@ def show_inside(runs: dict[str, Run], names: tuple[str, str]) -> None:
 def _image(pair: list[Run], names: tuple[str, str], info: DatasetInfo) -> None:
     st.markdown("**The same image, stage by stage**")
     last = info.test_images - 1
-    index = st.number_input(
-        f"Test image (0 to {last:,})",
-        0,
-        last,
-        key="compare_image",
-        persist_state="session",
-        width=200,
-    )
-    asks = [jobs.image_stages(run, "test", int(index)) for run in pair]
+    index = choose_index(f"Test image (0 to {last:,})", "test", info.test_images, width=200)
+    asks = [jobs.image_stages(run, "test", index) for run in pair]
     found = [answer(ask) for ask in asks]
     if found[0] is None or found[1] is None:
         return
@@ -99,9 +96,8 @@ def _distances(pair: list[Run], names: tuple[str, str], info: DatasetInfo) -> No
         "Stage",
         ["", *both],
         format_func=lambda name: name.replace("_", " ") or "the last block of each",
-        key=f"compare_stage-{hash(tuple(both))}",
-        persist_state="session",
         width=320,
+        **bind("stage", ["", *both], ""),
     )
     at = [stage or last_block(run.model_spec) for run in pair]
     count = info.test_images

@@ -12,6 +12,7 @@ import streamlit as st
 
 from ndmixer import jobs
 from ndmixer.accounting import last_block, stages
+from ndmixer.app.choices import bind, carry, choose
 from ndmixer.app.selected import selected_run
 from ndmixer.app.words import describe, plain
 from ndmixer.datasets import DatasetInfo, dataset_info
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 _Answer = TypeVar("_Answer")
+LAST = -1  # in place of a step
 POLL_SECONDS, TOLD_SECONDS = 0.01, 0.3
 
 
@@ -59,11 +61,13 @@ def choose_run() -> Run | None:
     if not ids:
         st.info("No run yet. Press Train on the first page; then its model can be looked into.")
         return None
-    run = selected_run()
-    chosen = run.id if run and run.id in ids else next(iter(ids))
-    # Without a key of its own the box follows the run of the other pages.
-    chosen = st.selectbox("Run", ids, list(ids).index(chosen), format_func=lambda i: ids[i].name)
-    st.session_state.run = st.query_params["run"] = chosen
+    carry()
+    selected_run()  # one that trains, if none was chosen
+    offered = list(ids)
+    chosen = st.selectbox(
+        "Run", offered, format_func=lambda i: ids[i].name, **bind("run", offered, offered[0])
+    )
+    choose("run", chosen)
     run = ids[chosen]
     status = run.status()
     st.markdown(describe(run, status))
@@ -92,20 +96,19 @@ def choose_place(run: Run, *, images: bool = True) -> Place | None:
         st.info(plain(str(error)))
         return None
     names = stages(spec)
-    step = st.selectbox(
+    steps = [LAST, *reversed(run.snapshots())]
+    chosen = st.selectbox(
         "Weights",
-        [None, *reversed(run.snapshots())],
-        format_func=lambda s: "the last ones" if s is None else f"after step {s:,}",
-        key=f"step-{run.id}",
-        persist_state="session",
+        steps,
+        format_func=lambda s: "the last ones" if s == LAST else f"after step {s:,}",
+        **bind("step", steps, LAST, text=lambda s: "last" if s == LAST else str(s)),
     )
+    step = None if chosen == LAST else chosen
     stage = st.selectbox(
         "Stage",
         names,
-        names.index(last_block(spec)),
         format_func=lambda name: name.replace("_", " "),
-        key=f"stage-{hash(names)}",
-        persist_state="session",
+        **bind("stage", names, last_block(spec)),
     )
     if not images:
         return Place(run, step, stage, "test", data.test_images, data)
@@ -120,8 +123,12 @@ def choose_place(run: Run, *, images: bool = True) -> Place | None:
             if s[0] == "test"
             else f"{'all' if s[1] == seen else 'first'} {s[1]:,} training images"
         ),
-        key=f"images-{hash(tuple(samples))}",
-        persist_state="session",
+        **bind(
+            "part",
+            samples,
+            samples[0],
+            text=lambda s: s[0] if s in (samples[0], ("train", seen)) else f"{s[0]}-{s[1]}",
+        ),
     )
     return Place(run, step, stage, part, count, data)
 

@@ -4,18 +4,19 @@ import numpy as np
 import streamlit as st
 
 from ndmixer import jobs
-from ndmixer.app import PAGES
-from ndmixer.app.choose_image import choose
+from ndmixer.app.choices import choose
+from ndmixer.app.choose_image import choose_index, open_stages
 from ndmixer.app.class_pair import picture
 from ndmixer.app.explorer import Place, answer
+from ndmixer.images import Part, image_name
 
 
-def take_click() -> None:
-    """Takes the image whose point was clicked."""
+def take_click(part: Part) -> None:
+    """Takes the image of this part of the data set whose point was clicked."""
     points = st.session_state["map"].selection.points
     if points and points[0].get("customdata") is not None:
         row = points[0]["customdata"]
-        st.session_state.map_image = int(row[0] if isinstance(row, list) else row)
+        choose("image", image_name(part, int(row[0] if isinstance(row, list) else row)))
 
 
 def show_image(place: Place, found: dict[str, np.ndarray], names: list[str]) -> None:
@@ -26,14 +27,10 @@ def show_image(place: Place, found: dict[str, np.ndarray], names: list[str]) -> 
         found: The answer of `jobs.image_map`.
         names: One a class.
     """
-    count, state = len(found["labels"]), st.session_state
-    state.map_image = min(int(state.get("map_image", 0)), count - 1)
-    index = st.number_input(
+    index = choose_index(
         "Image",
-        0,
-        count - 1,
-        key="map_image",
-        persist_state="session",
+        place.part,
+        len(found["labels"]),
         help="Click a point of the flat map, or type the number a point shows under the mouse.",
     )
     dataset = place.run.train_spec.dataset
@@ -50,5 +47,4 @@ def show_image(place: Place, found: dict[str, np.ndarray], names: list[str]) -> 
         wrong = names[found["predictions"][index]]
         st.markdown(f"It is **{label}**; the model takes it for **{wrong}**.")
     if st.button("See all its stages", icon=":material/layers:"):
-        choose(place.part, int(index))
-        st.switch_page(PAGES / "representations.py")
+        open_stages(place.part, index)

@@ -6,6 +6,8 @@ import numpy as np
 import streamlit as st
 
 from ndmixer import jobs
+from ndmixer.app.choices import bind, choose
+from ndmixer.app.choose_image import choose_index
 from ndmixer.app.explorer import Place, answer, explain, readable_runs
 from ndmixer.app.maps import Column, show_maps
 from ndmixer.figures import as_image
@@ -39,14 +41,9 @@ def offer_autoencoders() -> None:
         placeholder="Choose an autoencoder",
         format_func=lambda name: runs[name],
         key="autoencoder",
-        on_change=_choose,
+        on_change=lambda: choose("run", st.session_state.autoencoder),
         width=420,
     )
-
-
-def _choose() -> None:
-    state = st.session_state
-    state.run = st.query_params["run"] = state.autoencoder
 
 
 def show_images(place: Place, found: Mapping[str, np.ndarray], order: Order) -> None:
@@ -126,23 +123,13 @@ def show_walk(place: Place) -> None:
     """
     name = place.stage.replace("_", " ")
     st.markdown(f"**A walk between two images at {name}**")
-    ends = []
     with st.container(horizontal=True):
-        for at, label in enumerate(("From image no.", "to image no.")):
-            key = f"walk-{at}-{place.part}-{place.count}"
-            ends.append(
-                st.number_input(
-                    label,
-                    0,
-                    place.count - 1,
-                    min(at, place.count - 1),
-                    key=key,
-                    persist_state="session",
-                    width=160,
-                )
-            )
+        first = choose_index("From image no.", place.part, place.count, width=160)
+        last = place.count - 1
+        to = bind("to", range(place.count), min(1, last))
+        second = st.number_input("to image no.", 0, last, width=160, **to)
     walked = answer(
-        jobs.walk(place.run, place.step, place.stage, place.part, (ends[0], ends[1]), STEPS)
+        jobs.walk(place.run, place.step, place.stage, place.part, (first, second), STEPS)
     )
     if walked is None:
         return

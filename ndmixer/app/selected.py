@@ -1,8 +1,9 @@
-"""What all views show: the run, the stage and the ghost, each named in the address."""
+"""What the views of the Train page show: the run, the stage and the ghost."""
 
 import streamlit as st
 
 from ndmixer.accounting import accounting, last_block
+from ndmixer.app.choices import NAMES, choose, named, read_address
 from ndmixer.app.live import SCORES, score_text
 from ndmixer.app.run_table import last_test
 from ndmixer.app.words import ENDED
@@ -18,20 +19,12 @@ def address(model: ModelSpec) -> dict[str, str]:
     Args:
         model: What the controls say; a stage that it has not is left out.
     """
-    found = {"run": st.session_state.get("run"), "ghost": _named("ghost"), "stage": _named("stage")}
+    found = {name: named(name) for name in NAMES}
     if not _exists(found["ghost"]):
-        found["ghost"] = None
+        found["ghost"] = ""
     if found["stage"] != chosen_stage(model):
-        found["stage"] = None
+        found["stage"] = ""
     return {name: value for name, value in found.items() if value}
-
-
-def _named(name: str) -> str:
-    """What this session chose, at its begin what the address says."""
-    state = st.session_state
-    if name not in state:
-        state[name] = st.query_params.get(name, "")
-    return str(state[name])
 
 
 def _exists(name: str | None) -> bool:
@@ -48,9 +41,10 @@ def selected_run() -> Run | None:
     train meanwhile.
     """
     state = st.session_state
+    read_address()
     if "run" not in state:
         active = (run.id for run in list_runs() if run.status() not in ENDED)
-        state.run = st.query_params.get("run") or next(active, "")
+        state.run = next(active, "")
     if not state.run:
         return None
     try:
@@ -63,14 +57,9 @@ def selected_run() -> Run | None:
 
 def chosen_stage(model: ModelSpec) -> str:
     """The stage that all views show: the one chosen, if the model has it, else the last block."""
-    name = _named("stage")
+    name = named("stage")
     names = {stage.name for stage in accounting(model).stages}
     return name if name in names else last_block(model)
-
-
-def choose_stage(name: str) -> None:
-    """Remembers a stage that a person chose."""
-    st.session_state.stage = name
 
 
 def ghost_of(run: Run, ended: bool) -> Run | None:
@@ -83,7 +72,7 @@ def ghost_of(run: Run, ended: bool) -> Run | None:
     titles = _ghosts(run, ended)
     if not titles:
         return None
-    ids, now = ["", *titles], _named("ghost")
+    ids, now = ["", *titles], named("ghost")
     # The choice is told as the default, not put into the state of the widget: a browser that
     # gets the next update first would never see it, and answer that nothing is chosen.
     name = st.selectbox(
@@ -99,11 +88,7 @@ def ghost_of(run: Run, ended: bool) -> Run | None:
 
 
 def _choose_ghost() -> None:
-    st.session_state.ghost = name = st.session_state.ghost_choice or ""
-    if name:
-        st.query_params["ghost"] = name
-    else:
-        st.query_params.pop("ghost", None)
+    choose("ghost", st.session_state.ghost_choice or "")
 
 
 def _ghosts(run: Run, ended: bool) -> dict[str, str]:

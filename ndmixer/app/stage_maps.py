@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 import streamlit as st
 
+from ndmixer.app.choices import bind
 from ndmixer.app.maps import Column, Scale, magnitude, show_maps
 from ndmixer.figures import layout_note
 from ndmixer.tensors import Others, arranged
@@ -72,10 +73,8 @@ def choose_look(shape: tuple[int, ...], blocks: bool) -> Look:
             "Maps show",
             [False, True],
             format_func=lambda c: "what blocks change" if c else "values",
-            default=False,
-            key="changes",
             required=True,
-            persist_state="session",
+            **bind("changes", (False, True), False),
             help="A change is the output minus the input of a block; for an axis within it, minus "
             "what the axis before has left.",
         )
@@ -83,10 +82,8 @@ def choose_look(shape: tuple[int, ...], blocks: bool) -> Look:
             "Colour scale",
             [False, True],
             format_func=lambda s: "one for all" if s else "each its own",
-            default=False,
-            key="shared",
             required=True,
-            persist_state="session",
+            **bind("shared", (False, True), False),
         )
         if len(shape) < 3:
             return Look(bool(changes), bool(shared))

@@ -93,9 +93,9 @@ def test_a_choice_is_what_the_worker_is_asked(made):
     page.selectbox[1].select(7)
     page.selectbox[2].select("block_1/axis_2")
     page.selectbox[3].select(("train", 2_000))
-    page.selectbox(key="metric").select("cosine")
-    page.toggle(key="pairs").set_value(True)
-    page.toggle(key="sort").set_value(True)
+    page.selectbox(key="metric_choice").select("cosine")
+    page.toggle(key="pairs_choice").set_value(True)
+    page.toggle(key="sort_choice").set_value(True)
     page.run()
     assert not page.exception
     assert made.asked[-1] == (7, "block_1/axis_2", "train", 2_000, "cosine", True)

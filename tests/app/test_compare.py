@@ -73,7 +73,7 @@ def test_runs_stand_side_by_side(make):
     assert list(table["Parameters"]) == [accounting(m).parameters for m in (CLASSIFIER, TINY)]
     assert "Equal time is 2.0 seconds and equal images are 128 images seen" in said(page)
     assert "correlate with r = 1.00" in said(page)
-    page.segmented_control(key="compare_over").set_value("seconds").run()
+    page.segmented_control(key="over_choice").set_value("seconds").run()
     assert not page.exception
     assert "Accuracy over seconds of training" in said(page)
 

@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from ndmixer import PRESETS, ModelSpec, TrainSpec, jobs, runs
-from ndmixer.app import PAGES, map_image
+from ndmixer.app import PAGES, choose_image
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "map.py")
 
@@ -78,9 +78,9 @@ def test_every_kind_of_model_is_shown(made, model, words):
 
 def test_a_choice_is_what_the_worker_is_asked(made):
     page = opened(made(PRESETS["classifier"].model))
-    page.segmented_control(key="map_method").set_value("tsne")
-    page.toggle(key="map_space").set_value(True)
-    page.toggle(key="map_mistakes").set_value(True)
+    page.segmented_control(key="method_choice").set_value("tsne")
+    page.toggle(key="space_choice").set_value(True)
+    page.toggle(key="mistakes_choice").set_value(True)
     page.run()
     assert not page.exception
     assert made.asked[-1][-2:] == ("tsne", 3)
@@ -89,14 +89,13 @@ def test_a_choice_is_what_the_worker_is_asked(made):
 
 def test_an_image_leads_to_its_stages(made, monkeypatch):
     went = []
-    monkeypatch.setattr(map_image.st, "switch_page", went.append)
+    monkeypatch.setattr(choose_image.st, "switch_page", went.append)
     page = opened(made(PRESETS["classifier"].model))
-    page.number_input(key="map_image").set_value(12).run()
+    page.number_input(key="image_choice").set_value(12).run()
     page.button[0].click().run()
     assert went == [PAGES / "representations.py"]
     assert went[0].is_file()
-    state = page.session_state
-    assert (state["image_part"], state["image_index"]) == ("test", 12)
+    assert page.query_params["image"] == "test-12"
 
 
 def test_what_is_missing_is_said(made, monkeypatch):

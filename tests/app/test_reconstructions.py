@@ -80,7 +80,7 @@ def test_a_choice_is_what_the_worker_is_asked(made):
     page.selectbox[1].select(7)
     page.selectbox[2].select("block_1")
     page.selectbox[3].select(("train", 2_000))
-    page.selectbox(key="order").select("worst")
+    page.selectbox(key="order_choice").select("worst")
     page.run()
     page.number_input[0].set_value(200)
     page.number_input[2].set_value(1_999).run()
