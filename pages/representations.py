@@ -47,8 +47,8 @@ def page(place: Place) -> None:
     show_all(values, changed, place.stage, look)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
-            "In the order of the computation; the stage shown above is underlined. Look for where "
-            "the image dissolves.",
+            "In the order of the computation; the stage shown above is underlined. Click another to "
+            "show it there. Look for where the image dissolves.",
             width="stretch",
         )
         exits = {f"exit/{name}": array for name, array in found["exits"].items()}

@@ -39,7 +39,7 @@ def choose(name: str, text: str) -> None:
 def read_address() -> None:
     """Takes the choices of the address: once a session, and when the browser goes back to one."""
     state, query = st.session_state, st.query_params
-    context = get_script_run_ctx()
+    context = get_script_run_ctx(suppress_warning=True)
     back = context is not None and context.is_history_navigation
     if "address_read" not in state:
         state.address_read = True
@@ -109,7 +109,7 @@ def bind(
 
 def put(key: str, value: object) -> None:
     """Puts a value in the widget of this key, before it is drawn, unless it has it already."""
-    state, context = st.session_state, get_script_run_ctx()
+    state, context = st.session_state, get_script_run_ctx(suppress_warning=True)
     # The widget of another page under the same key is another one, and its value not this one's.
     here = context.page_script_hash if context else ""
     if state.get(f"{key}_page") != here or state.get(key) != value:

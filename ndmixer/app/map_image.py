@@ -27,12 +27,18 @@ def show_image(place: Place, found: dict[str, np.ndarray], names: list[str]) -> 
         found: The answer of `jobs.image_map`.
         names: One a class.
     """
+    flat = found["points"].shape[1] == 2
     index = choose_index(
         "Image",
         place.part,
         len(found["labels"]),
-        help="Click a point of the flat map, or type the number a point shows under the mouse.",
+        help="Click a point, or type the number that it shows under the mouse." if flat else None,
     )
+    if not flat:
+        st.caption(
+            "Clicks on a 3-D map do not reach the app. Type the number that a point shows under "
+            "the mouse, or click it in the flat map."
+        )
     dataset = place.run.train_spec.dataset
     images = answer(lambda: jobs.pictures(dataset, place.part, [index]))
     if images is None:

@@ -77,6 +77,11 @@ function build(view, header) {
         const c = header.columns[j], map = add("div", "map");
         map.style.aspectRatio = `${ratios[j]}`;
         map.setAttribute("role", "img"); map.setAttribute("aria-label", [c.title, name].filter(Boolean).join(" of "));
+        if (header.choose) {
+          map.setAttribute("role", "button"); map.tabIndex = 0;
+          map.onclick = () => view.send("column", j);
+          map.onkeydown = (e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); view.send("column", j); } };
+        }
         map.onpointermove = (e) => { view.at = { i, j, x: e.offsetX / map.clientWidth, y: e.offsetY / map.clientHeight }; tell(view); };
         map.onpointerleave = () => { view.at = null; tell(view); };
         layer.cells.push({ i, j, map });
@@ -173,7 +178,7 @@ function take(view, bytes) {
   draw(view);
 }
 
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   if (!data) return;
   let view = views.get(parentElement);
   if (!view) {
@@ -184,6 +189,7 @@ export default function ({ data, parentElement }) {
     view.feed = ({ detail }) => { const bytes = detail.get(view.header?.key); if (bytes) take(view, bytes); };
     document.addEventListener("ndmixer-feed", view.feed);
   }
+  view.send = setTriggerValue;
   // Drawn anew with what was sent before, in other colours say, it keeps what came since.
   const fresh = !same(view.sent, data);
   if (fresh) view.sent = data.slice();

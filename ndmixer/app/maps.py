@@ -1,7 +1,7 @@
 """Heat maps in rows, drawn on canvases that stay in the browser between updates."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -53,6 +53,7 @@ class Maps:
         marked: Title of the column that is chosen.
         label: Text alternative.
         note: A line above them.
+        choose: Whether a map can be chosen.
     """
 
     columns: Sequence[Column]
@@ -64,6 +65,7 @@ class Maps:
     marked: str = ""
     label: str = "Heat maps"
     note: str = ""
+    choose: bool = False
 
     def packed(self, key: str) -> bytes:
         """What the component of this key is fed with."""
@@ -81,6 +83,7 @@ class Maps:
             "flow": self.flow,
             "positive": not any((column.images < 0).any() for column in self.columns),
             "marked": self.marked,
+            "choose": self.choose,
             "columns": [
                 {"title": c.title, "note": c.note, "range": r, "shape": c.images.shape[1:]}
                 for c, r in zip(self.columns, ranges, strict=True)
@@ -91,14 +94,21 @@ class Maps:
         return b"".join([len(text).to_bytes(4, "little"), text, *arrays])
 
 
-def show(maps: Maps, key: str) -> None:
+def show(maps: Maps, key: str, on_choose: Callable[[int], None] | None = None) -> None:
     """Draws them.
 
     Args:
         maps: The maps.
         key: Of the component; the same one keeps its place in the browser.
+        on_choose: Called with the number of the column in which a person chose a map.
     """
-    _component(key=key, data=maps.packed(key))
+
+    def take() -> None:
+        chosen = st.session_state[key].get("column")
+        if on_choose and isinstance(chosen, int) and 0 <= chosen < len(maps.columns):
+            on_choose(chosen)
+
+    _component(key=key, data=maps.packed(key), on_column_change=take)
 
 
 def show_maps(columns: Sequence[Column], rows: Sequence[str], *, key: str, **looks: Any) -> None:

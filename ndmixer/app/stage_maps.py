@@ -7,8 +7,8 @@ from math import prod
 import numpy as np
 import streamlit as st
 
-from ndmixer.app.choices import bind
-from ndmixer.app.maps import Column, Scale, magnitude, show_maps
+from ndmixer.app.choices import bind, choose
+from ndmixer.app.maps import Column, Maps, Scale, magnitude, show, show_maps
 from ndmixer.figures import layout_note
 from ndmixer.tensors import Others, arranged
 
@@ -173,19 +173,25 @@ def show_pair(
 def show_all(
     values: Mapping[str, np.ndarray], changed: Mapping[str, np.ndarray], stage: str, look: Look
 ) -> None:
-    """Draws every stage, small; arguments as of `show_pair`."""
+    """Draws every stage, small, to choose one; arguments as of `show_pair`."""
     shown = changed if look.changes else values
     columns = [_column(spoken(name), tensor, look) for name, tensor in shown.items()]
-    show_maps(
+    maps = Maps(
         columns,
         [""],
-        key="all",
         scale="shared" if look.shared else "own",
         cell=SMALL,
         flow=True,
         marked=spoken(stage),
         label="Heat maps of every stage, in order",
+        choose=True,
     )
+    show(maps, "all", lambda number: _choose_stage(list(shown)[number]))
+
+
+def _choose_stage(stage: str) -> None:
+    choose("stage", stage)
+    st.rerun()  # the whole page, not this part of it alone
 
 
 def spoken(stage: str) -> str:

@@ -63,11 +63,15 @@ def test_images_are_chosen_and_digits_drawn(run, open_page):
     expect(page.get_by_text(re.compile("1 of .*: mistakes only"))).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("wrong, it is")).to_be_visible()
     page.get_by_text("what blocks change").click()
-    maps = page.locator(".st-key-all [role=img]")
+    maps = page.locator(".st-key-all .map")
     expect(maps).to_have_count(6)  # two blocks, each after two axes and as a whole
     maps.first.hover(position={"x": 3, "y": 3})
     value = page.locator(".st-key-all .value")
     expect(value).to_have_text(re.compile(r"block 0, axis 1, row 0, column 0: -?[\d.]+"))
+    maps.first.click()
+    stage = page.get_by_role("combobox", name="Stage", exact=True)
+    expect(stage).to_have_value("block 0/axis 1", timeout=SLOW)
+    assert "stage=block_0%2Faxis_1" in page.url
 
     page.get_by_text("Draw", exact=True).click()
     expect(page.get_by_text("Draw a digit.")).to_be_visible(timeout=SLOW)
