@@ -9,6 +9,7 @@ from ndmixer import jobs
 from ndmixer.app.choices import bind
 from ndmixer.app.class_numbers import class_numbers
 from ndmixer.app.class_pair import choose_pair, show_pair, take_click
+from ndmixer.app.downloads import matrix_table
 from ndmixer.app.explorer import Place, answer, choose_place, choose_run, draw, theme
 from ndmixer.figures import class_average_maps, layout_note, matrix
 from ndmixer.geometry import METRICS, confusion_matrix, dendrogram_order
@@ -80,7 +81,8 @@ def page(place: Place, controls: st.delta_generator.DeltaGenerator) -> None:
         table = distances[np.ix_(order, order)]
         shown = matrix(table, sorted_names, theme(), pair=framed)
         click = partial(take_click, "distances", names)
-        draw(shown, "distances", text, {"distances": distances}, click)
+        saved = matrix_table("class", names, names, distances)
+        draw(shown, "distances", text, {"distances": distances}, click, table=saved)
     with right:
         st.markdown("**Confusion matrix**")
         if confusion is None:
@@ -100,7 +102,8 @@ def page(place: Place, controls: st.delta_generator.DeltaGenerator) -> None:
                 pair=framed,
             )
             click = partial(take_click, "confusion", names)
-            draw(shown, "confusion", text, {"confusion": confusion}, click)
+            saved = matrix_table("true class", names, names, confusion)
+            draw(shown, "confusion", text, {"confusion": confusion}, click, table=saved)
     show_pair(place, found, names, pair, UNITS[metric])
 
 

@@ -6,6 +6,7 @@ from ndmixer.app.choices import bind
 from ndmixer.app.compare_choice import choose_runs
 from ndmixer.app.compare_inside import choose_two, show_inside
 from ndmixer.app.compare_table import compare_table, history_of
+from ndmixer.app.downloads import Table
 from ndmixer.app.explorer import draw, theme
 from ndmixer.app.live import SCORES
 from ndmixer.app.words import ENDED, plain
@@ -60,7 +61,19 @@ def curves(runs: dict[str, Run], histories: dict[str, History]) -> None:
                     for kind, curve in (("train", h.train), ("test", h.test))
                     for field, values in vars(curve).items()
                 }
-                draw(shown, f"{task}-{what}", text, data)
+                draw(shown, f"{task}-{what}", text, data, table=_points(own, what))
+
+
+def _points(runs: dict[str, tuple[int, History]], what: Measure) -> Table:
+    """Every point of the curves, a row for each."""
+    columns = ("run", "images of", "step", "images", "seconds", what)
+    rows = [
+        (name, kind, *point)
+        for name, (_, history) in runs.items()
+        for kind, curve in (("training", history.train), ("test", history.test))
+        for point in zip(curve.step, curve.images, curve.seconds, getattr(curve, what), strict=True)
+    ]
+    return dict(zip(columns, zip(*rows, strict=True), strict=True))
 
 
 st.markdown("#### How do runs compare?")

@@ -1,6 +1,7 @@
 """How do single images lie at this stage? A point for each, similar ones close together."""
 
 from functools import partial
+from typing import Any
 
 import streamlit as st
 
@@ -78,7 +79,15 @@ def page(place: Place, controls: st.delta_generator.DeltaGenerator) -> None:
             )
             + ("Drag to turn it." if space else "Drag to enlarge a part, double-click to go back.")
         )
-        draw(figure, "map", text, found, partial(take_click, place.part))
+        saved: dict[str, Any] = {
+            "image": range(count),
+            **dict(zip("xyz", found["points"].T, strict=False)),
+        }
+        saved["class"] = [names[label] for label in found["labels"]]
+        if "predictions" in found:
+            saved["named class"] = found["predictions"]  # perhaps one that the data has not
+        click = partial(take_click, place.part)
+        draw(figure, "map", text, found, click, table=saved)
     with right:
         show_image(place, found, names)
 

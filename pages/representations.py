@@ -5,7 +5,8 @@ import streamlit as st
 
 from ndmixer import jobs
 from ndmixer.app.choose_image import choose_image
-from ndmixer.app.explorer import Place, answer, choose_place, choose_run, data_button
+from ndmixer.app.downloads import save
+from ndmixer.app.explorer import Place, answer, choose_place, choose_run
 from ndmixer.app.stage_maps import choose_look, show_all, show_pair
 from ndmixer.app.verdict import show_verdict
 from ndmixer.app.words import plain
@@ -47,13 +48,13 @@ def page(place: Place) -> None:
     show_all(values, changed, place.stage, look)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
-            "In the order of the computation; the stage shown above is underlined. Click another to "
-            "show it there. Look for where the image dissolves.",
+            "In the order of the computation; the stage shown above is underlined. Click another "
+            "to show it there. Look for where the image dissolves.",
             width="stretch",
         )
         exits = {f"exit/{name}": array for name, array in found["exits"].items()}
         differences = {f"change/{name}": array for name, array in changed.items()}
-        data_button("representations", values | differences | exits)
+        save("representations", data=values | differences | exits)
 
 
 st.markdown("#### What does the model make of this image?")

@@ -4,3 +4,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PAGES = HERE.parents[1] / "pages"
+
+
+def source(*names: str) -> str:
+    """The text of files that lie here, one after another: the style or script of a component."""
+    return "\n".join((HERE / name).read_text("utf-8") for name in names)

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite
-from pathlib import Path
 
 import streamlit as st
 
-_HERE = Path(__file__).parent
+from ndmixer.app import source
+
 _component = st.components.v2.component(
     "ndmixer_bars",
     html='<table class="bars"><thead></thead><tbody></tbody></table>',
-    css=(_HERE / "bars.css").read_text("utf-8"),
-    js=(_HERE / "bars.js").read_text("utf-8"),
+    css=source("bars.css"),
+    js=source("bars.js"),
 )
 
 

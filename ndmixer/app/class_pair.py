@@ -97,7 +97,9 @@ def show_pair(
             "the layer that pulls them apart; a pair that stays below the mean is hard to tell."
         )
         shown = layer_curves(names_of_stages, curves, theme(), unit=unit, at=place.stage)
-        draw(shown, "layers", text, {"stages": found["stages"], "distances": table})
+        data = {"stages": found["stages"], "distances": table}
+        numbers = {"between / within": found["scatter"], "nearest is right": found["nearest"]}
+        draw(shown, "layers", text, data, table={"stage": names_of_stages, **curves, **numbers})
     _confused(place, found, names, pair)
 
 

@@ -9,6 +9,7 @@ from ndmixer import jobs
 from ndmixer.accounting import accounting, last_block
 from ndmixer.app.choices import bind
 from ndmixer.app.choose_image import choose_index
+from ndmixer.app.downloads import matrix_table
 from ndmixer.app.explorer import answer, draw, theme
 from ndmixer.app.words import plain
 from ndmixer.comparing import agreement
@@ -134,8 +135,10 @@ def _distances(pair: list[Run], names: tuple[str, str], info: DatasetInfo) -> No
                 f"models can be compared. Both runs share one colour scale, to {top:.3g}. Look for "
                 "pairs that only one of them keeps apart."
             )
-            figure = matrix(table, list(info.class_names), theme(), top=top)
-            draw(figure, f"distances-{side}", text, {"distances": table})
+            classes = list(info.class_names)
+            figure = matrix(table, classes, theme(), top=top)
+            saved = matrix_table("class", classes, classes, table)
+            draw(figure, f"distances-{side}", text, {"distances": table}, table=saved)
 
 
 def _taken(stages: dict[str, np.ndarray], info: DatasetInfo) -> str:

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from ndmixer.accounting import accounting
+from ndmixer.app.downloads import save
 from ndmixer.app.live import SCORES
 from ndmixer.app.words import architecture
 from ndmixer.comparing import History, history
@@ -78,17 +79,7 @@ def compare_table(runs: dict[str, Run], histories: dict[str, History]) -> None:
             "machine. A click on a heading sorts.",
             width="stretch",
         )
-        st.download_button(
-            "CSV",
-            table.to_csv(index=False).encode(),
-            "runs.csv",
-            "text/csv",
-            key="table-data",
-            help="This table as a file.",
-            icon=":material/download:",
-            on_click="ignore",
-            type="tertiary",
-        )
+        save("runs", table={name: list(column) for name, column in table.items()})
 
 
 def _row(name: str, run: Run, found: History, seconds: float, images: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import numpy as np
 import streamlit as st
 
+from ndmixer.app.downloads import matrix_table
 from ndmixer.app.explorer import Place, draw, theme
 from ndmixer.app.read_runs import curves_of
 from ndmixer.figures import layer_curves
@@ -35,7 +36,8 @@ def draw_accuracy(place: Place, found: Found) -> None:
         "be read off; where only the probe rises, the classes are apart, but not yet gathered."
     )
     shown = layer_curves(list(found["stages"]), curves, theme(), unit="% right", at=place.stage)
-    draw(shown, "accuracy-by-stage", text, found)
+    table = {"stage": found["stages"], **{f"{name}, %": c for name, c in curves.items()}}
+    draw(shown, "accuracy-by-stage", text, found, table=table)
 
 
 def draw_similarity(found: Found) -> None:
@@ -50,8 +52,10 @@ def draw_similarity(found: Found) -> None:
         "rotation and scale, 0 if they have nothing in common. Look for squares along the "
         "diagonal, stretches of layers that change little; where one ends, much is changed."
     )
-    figure = stage_similarity_matrix(found["similarity"], list(found["stages"]), theme())
-    draw(figure, "similarity", text, found)
+    names = list(found["stages"])
+    figure = stage_similarity_matrix(found["similarity"], names, theme())
+    table = matrix_table("stage", names, names, found["similarity"])
+    draw(figure, "similarity", text, found, table=table)
 
 
 def draw_distances(place: Place, found: Found) -> None:
@@ -94,7 +98,9 @@ def draw_stages(found: Found) -> None:
         "apart, and for whether it moves down as the training goes on."
     )
     figure = stages_over_time(found["nearest"], list(found["stages"]), _steps(found), theme())
-    draw(figure, "stages-over-time", text, {"nearest": found["nearest"], **_moments(found)})
+    table = matrix_table("step", found["steps"], list(found["stages"]), found["nearest"])
+    data = {"nearest": found["nearest"], **_moments(found)}
+    draw(figure, "stages-over-time", text, data, table=table)
 
 
 def draw_gates(place: Place) -> None:
@@ -121,7 +127,8 @@ def draw_gates(place: Place) -> None:
     )
     table = np.stack(gates, axis=1)
     figure = block_curves(steps, table, theme(), unit="gate")
-    draw(figure, "gates", text, {"step": steps, "gates": table})
+    saved = matrix_table("step", steps, _blocks(table), table)
+    draw(figure, "gates", text, {"step": steps, "gates": table}, table=saved)
 
 
 def draw_ratios(place: Place, found: Found) -> None:
@@ -150,7 +157,9 @@ def draw_ratios(place: Place, found: Found) -> None:
     figure = block_curves(
         _steps(found), found["ratios"], theme(), unit=f"|{what}| / |h|", marks=True
     )
-    draw(figure, "contributions", text, {"ratios": found["ratios"], **_moments(found)})
+    table = matrix_table("step", found["steps"], _blocks(found["ratios"]), found["ratios"])
+    data = {"ratios": found["ratios"], **_moments(found)}
+    draw(figure, "contributions", text, data, table=table)
 
 
 def _score(score: float, classifier: bool) -> str:
@@ -159,6 +168,10 @@ def _score(score: float, classifier: bool) -> str:
 
 def _steps(found: Found) -> list[str]:
     return [f"{step:,}" for step in found["steps"]]
+
+
+def _blocks(table: np.ndarray) -> list[str]:
+    return [f"block {number}" for number in range(table.shape[1])]
 
 
 def _moments(found: Found) -> Found:

@@ -1,10 +1,8 @@
 """What the pages that look inside a model share: choosing, waiting for an answer, drawing."""
 
-import io
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -13,6 +11,7 @@ import streamlit as st
 from ndmixer import jobs
 from ndmixer.accounting import last_block, stages
 from ndmixer.app.choices import bind, carry, choose
+from ndmixer.app.downloads import Table, picture_format, save
 from ndmixer.app.selected import selected_run
 from ndmixer.app.words import describe, plain
 from ndmixer.datasets import DatasetInfo, dataset_info
@@ -177,15 +176,18 @@ def draw(
     text: str,
     data: Mapping[str, np.ndarray],
     on_select: Callable[[], None] | None = None,
+    *,
+    table: Table | None = None,
 ) -> None:
     """A figure, two sentences below it, and what it shows as a file.
 
     Args:
         figure: What is drawn.
-        name: Of the file and of the widget.
+        name: Of the files and of the widget.
         text: What it shows, and what to look for.
-        data: Arrays, written as an `.npz`.
+        data: Its arrays.
         on_select: Called when a point is clicked.
+        table: The same as a table, if it is one.
     """
     st.plotly_chart(
         figure,
@@ -197,47 +199,25 @@ def draw(
         config={
             "displaylogo": False,
             "modeBarButtons": [["toImage"]],
-            "toImageButtonOptions": {"format": "png", "filename": name, "scale": 2},
+            "toImageButtonOptions": {
+                "format": picture_format(name),
+                "filename": name,
+                "scale": 2,
+            },
         },
     )
-    explain(name, text, data)
+    explain(name, text, data, table, camera=True)
 
 
-def explain(name: str, text: str, data: Mapping[str, np.ndarray]) -> None:
-    """Two sentences below a view, and its numbers as a file.
-
-    Args:
-        name: Of the file and of the widget.
-        text: What it shows, and what to look for.
-        data: Arrays, written as an `.npz`.
-    """
+def explain(
+    name: str,
+    text: str,
+    data: Mapping[str, np.ndarray] | None = None,
+    table: Table | None = None,
+    *,
+    camera: bool = False,
+) -> None:
+    """Two sentences below a view, and what it shows as a file; arguments as of `draw`."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(text, width="stretch")
-        data_button(name, data, "The camera above it saves a picture.")
-
-
-def data_button(name: str, data: Mapping[str, np.ndarray], more: str = "") -> None:
-    """A button that gives what a figure shows as a file, written when it is asked for.
-
-    Args:
-        name: Of the file and of the widget.
-        data: Arrays, written as an `.npz`.
-        more: Another sentence of the button's help.
-    """
-    st.download_button(
-        "Data",
-        partial(_npz, dict(data)),
-        f"{name}.npz",
-        "application/octet-stream",
-        key=f"{name}-data",
-        help=f"The numbers of this figure, for numpy.load. {more}",
-        icon=":material/download:",
-        on_click="ignore",
-        type="tertiary",
-    )
-
-
-def _npz(arrays: dict[str, np.ndarray]) -> bytes:
-    content = io.BytesIO()
-    np.savez(content, allow_pickle=False, **arrays)
-    return content.getvalue()
+        save(name, data=data, table=table, camera=camera)

@@ -34,13 +34,25 @@ function listen(view) {
   };
 }
 
+// The SVG as it stands on the page: a file has no page to take its colours and fonts from.
+function saveDrawing(svg) {
+  const copy = svg.cloneNode(true), all = [...svg.querySelectorAll("*")];
+  copy.querySelectorAll("*").forEach((part, i) => {
+    const style = getComputedStyle(all[i]);
+    for (const name of ["fill", "stroke", "stroke-width", "opacity", "font-family", "font-size", "font-weight", "text-anchor"]) part.style.setProperty(name, style.getPropertyValue(name));
+  });
+  copy.style.background = getComputedStyle(svg).getPropertyValue("--st-background-color");
+  saveFile("flow.svg", "image/svg+xml", new XMLSerializer().serializeToString(copy));
+}
+
 export default function ({ data, parentElement, setStateValue }) {
   if (!data) return;
   let view = views.get(parentElement);
   if (!view) {
-    view = { box: parentElement.querySelector(".scroll"), caption: parentElement.querySelector("figcaption") };
+    view = { box: parentElement.querySelector(".scroll"), caption: parentElement.querySelector("figcaption span") };
     views.set(parentElement, view);
     listen(view);
+    saveButtons(parentElement.querySelector(".save"), { SVG: () => saveDrawing(view.box.querySelector("svg")) });
   }
   view.send = setStateValue;
   const redrawn = view.svg !== data.svg;

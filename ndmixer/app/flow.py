@@ -4,19 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
 from itertools import groupby
-from pathlib import Path
 
 import streamlit as st
 
 from ndmixer.accounting import Stage, accounting
+from ndmixer.app import source
 from ndmixer.spec import ModelSpec
 
-_HERE = Path(__file__).parent
 _component = st.components.v2.component(
     "ndmixer_flow",
-    html='<figure class="flow"><div class="scroll"></div><figcaption></figcaption></figure>',
-    css=(_HERE / "flow.css").read_text("utf-8"),
-    js=(_HERE / "flow.js").read_text("utf-8"),
+    html='<figure class="flow"><div class="scroll"></div><figcaption><span></span>'
+    '<span class="save"></span></figcaption></figure>',
+    css=source("save.css", "flow.css"),
+    js=source("save.js", "flow.js"),
 )
 
 # In pixels. The width of a text is reckoned from its letters, as no browser is here to ask.

@@ -182,6 +182,17 @@ function listen(view, panel) {
   canvas.ondblclick = () => { view.zoom = null; zooms.delete(view.data.run); all(); };
 }
 
+// A line for each point of each curve; a long run's neighbours are averaged, as they are drawn.
+function points(data) {
+  const found = [["curve", "step", "value"]];
+  for (const [name, values] of Object.entries(data)) {
+    if (!(values instanceof Float32Array) || name.endsWith("step")) continue;
+    const steps = data[name.startsWith("gate_") ? "gate_step" : name.replace(/^(ghost_)?(val_)?.*/, "$1$2step")];
+    values.forEach((value, i) => found.push([name, steps[i], value]));
+  }
+  return found;
+}
+
 // While a run trains the browser asks for more by itself; each part of the answer goes to the
 // component of its name. Streamlit is asked only if what it draws is no longer so.
 const EVERY = 450, SOON = 120; // milliseconds between two questions
@@ -251,6 +262,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     view = { find, root: find(".live"), panels: ["loss", "score", "gates"].map((id) => ({ canvas: find(`#${id} canvas`), note: find(`#${id} .note`), tip: find(`#${id} .tip`), title: find(`#${id} .title`) })) };
     view.panels.forEach((panel) => listen(view, panel));
     find(".log").onclick = () => { logLoss = !logLoss; find(".log").setAttribute("aria-pressed", logLoss); draw(view, view.panels[0]); };
+    saveButtons(find(".save"), { PNG: () => savePicture("curves", view.root), CSV: () => saveTable("curves", points(view.data)) });
     view.observer = new ResizeObserver(() => view.panels.forEach((panel) => view.data && draw(view, panel)));
     view.panels.forEach((panel) => view.observer.observe(panel.canvas));
     // A choice in another part of the page is shown at once, though nothing runs by the clock.

@@ -5,21 +5,20 @@ import math
 import threading
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
+from ndmixer.app import source
 from ndmixer.runs import MetricsReader, Run
 from ndmixer.spec import Task
 
-_HERE = Path(__file__).parent
 _component = st.components.v2.component(
     "ndmixer_live",
-    html=(_HERE / "live.html").read_text("utf-8"),
-    css=(_HERE / "live.css").read_text("utf-8"),
-    js=(_HERE / "live.js").read_text("utf-8"),
+    html=source("live.html"),
+    css=source("save.css", "live.css"),
+    js=source("save.js", "live.js"),
 )
 
 MAX_POINTS = 2_000  # more than a chart has pixels; beyond it neighbours are averaged

@@ -91,7 +91,16 @@ function build(view, header) {
     for (const j of line) view.ranges[j] = add("small", "range");
   }
   view.legend = document.createElement("div"); view.legend.className = "legend"; root.append(view.legend);
-  view.legend.innerHTML = '<canvas width="256" height="1"></canvas><span class="scale"></span><span class="value"></span>';
+  view.legend.innerHTML = '<canvas width="256" height="1"></canvas><span class="scale"></span><span class="value"></span><span class="save"></span>';
+  saveButtons(view.legend.querySelector(".save"), { PNG: () => savePicture(header.key, root), CSV: () => saveTable(header.key, numbers(view.header)) });
+}
+
+// A line for each number of each map.
+function numbers({ columns, rows }) {
+  const found = [["map", "strip", "row", "column", "value"]];
+  for (const { title, maps, shape } of columns)
+    maps.forEach((map, i) => map.forEach((value, k) => found.push([title, rows[i], Math.floor(k / shape[1]), k % shape[1], value])));
+  return found;
 }
 
 // Where each map lies on its canvas, in the screen's own pixels; asked only when that may have changed.

@@ -3,18 +3,18 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import streamlit as st
 
-_HERE = Path(__file__).parent
+from ndmixer.app import source
+
 _component = st.components.v2.component(
     "ndmixer_maps",
     html='<section class="maps"></section>',
-    css=(_HERE / "maps.css").read_text("utf-8"),
-    js=(_HERE / "maps.js").read_text("utf-8"),
+    css=source("save.css", "maps.css"),
+    js=source("save.js", "maps.js"),
 )
 
 Scale = Literal["shared", "own", "grey"]

@@ -2,10 +2,11 @@
 
 import base64
 import binascii
-from pathlib import Path
 
 import numpy as np
 import streamlit as st
+
+from ndmixer.app import source
 
 SIDE = 140  # pixels of the pad each way, as pad.html has it
 HINT = (
@@ -13,12 +14,11 @@ HINT = (
     "arrows, draw with Space (hold it and move), Delete clears."
 )
 
-_HERE = Path(__file__).parent
 _component = st.components.v2.component(
     "ndmixer_pad",
-    html=(_HERE / "pad.html").read_text("utf-8"),
-    css=(_HERE / "pad.css").read_text("utf-8"),
-    js=(_HERE / "pad.js").read_text("utf-8"),
+    html=source("pad.html"),
+    css=source("pad.css"),
+    js=source("pad.js"),
 )
 
 

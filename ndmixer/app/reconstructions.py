@@ -89,7 +89,7 @@ def show_images(place: Place, found: Mapping[str, np.ndarray], order: Order) -> 
         "minus its input: orange where too bright, blue where too dark. Look for strokes that are "
         f"lost, and for what is drawn where nothing was. {_colour_note(place)}"
     )
-    explain("images", text, {**found})
+    explain("images", text, {**found}, {"image": range(len(errors)), "RMSE": errors})
 
 
 def show_averages(place: Place) -> None:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from ndmixer import jobs
 from ndmixer.accounting import Stage, accounting, last_block
+from ndmixer.app.downloads import matrix_table
 from ndmixer.app.explorer import Place, answer, draw, theme
 from ndmixer.figures import matrix
 from ndmixer.geometry import confusion_matrix
@@ -230,7 +231,8 @@ def _beside(
         with column:
             st.markdown(f"**{title}, {what}**")
             shown = matrix(table, names, theme(), coloured=colours, axes=axes, top=top)
-            draw(shown, f"{key}-{when}", text, {key: table})
+            saved = matrix_table(axes[0], names, names, table)
+            draw(shown, f"{key}-{when}", text, {key: table}, table=saved)
 
 
 def _rms(errors: np.ndarray) -> float:

@@ -4,7 +4,8 @@ import numpy as np
 import streamlit as st
 
 from ndmixer.app.bars import Bar, percent, show_bars
-from ndmixer.app.explorer import Place
+from ndmixer.app.downloads import matrix_table
+from ndmixer.app.explorer import Place, explain
 from ndmixer.app.maps import Column, magnitude, show_maps
 from ndmixer.app.stage_maps import spoken
 from ndmixer.app.words import plain
@@ -50,18 +51,20 @@ def show_verdict(place: Place, found: OneImage) -> None:
         bars.append(Bar(f"after {spoken(name)}", names[best], share, number == len(exits)))
     heads = ("the model", "says", "probability")
     show_bars(bars, heads, key="exits", label="The class if the model stopped after each block")
-    st.caption(
+    text = (
         "The head, trained for what the last block returns, reads what is there earlier. Look for "
         "the block after which the answer stays."
     )
+    known = [*names, *map(str, range(len(names), len(shares)))]  # a model may have more classes
+    table = matrix_table("after", list(exits), known, np.stack(list(exits.values())))
+    explain("probabilities", text, table=table)
 
 
 def _reconstruction(found: OneImage) -> None:
     given = found["values"]["input"]
     made = list(found["values"].values())[-1]
     error = made - given
-    rmse = float(np.sqrt(np.mean(np.square(error, dtype=np.float64))))
-    st.markdown(f"**It makes this of the image**, with an RMSE of {rmse:.4f}")
+    st.markdown(f"**It makes this of the image**, with an RMSE of {_rmse(error):.4f}")
     scale = max(magnitude(given), magnitude(made))
     pictures = {"made": (made, scale), "made − given": (error, None)}
     columns = [Column(name, "", _flat(a), top) for name, (a, top) in pictures.items()]
@@ -69,17 +72,22 @@ def _reconstruction(found: OneImage) -> None:
     show_maps(columns, [""], key="made", scale="own", cell=150, label=label)
     st.markdown("**If it stopped there**")
     exits = found["exits"]
-    columns = [Column(spoken(name), _rmse(a - given), _flat(a), scale) for name, a in exits.items()]
+    errors = [_rmse(array - given) for array in exits.values()]
+    columns = [
+        Column(spoken(name), f"RMSE {rmse:.3f}", _flat(array), scale)
+        for (name, array), rmse in zip(exits.items(), errors, strict=True)
+    ]
     label = "Heat maps: the reconstruction if the model stopped after each block"
     show_maps(columns, [""], key="exit_maps", cell=84, flow=True, label=label)
-    st.caption(
+    text = (
         "The head, trained for what the last block returns, reads what is there earlier; below "
         "each name its RMSE. Look for the block after which the image is there."
     )
+    explain("errors", text, table={"after": list(exits), "RMSE": errors})
 
 
-def _rmse(error: np.ndarray) -> str:
-    return f"RMSE {np.sqrt(np.mean(np.square(error, dtype=np.float64))):.3f}"
+def _rmse(error: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(error, dtype=np.float64))))
 
 
 def _flat(tensor: np.ndarray) -> np.ndarray:

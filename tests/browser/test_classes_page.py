@@ -1,6 +1,7 @@
 """What a person does on the Classes page, in a real browser with a really trained run."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 from playwright.sync_api import Page, expect
@@ -36,6 +37,23 @@ def click_cell(page: Page, chart: str, row: int, column: int) -> None:
     area.click(position={"x": x * box["width"], "y": y * box["height"]})
 
 
+def saved(page: Page, name: str, what: str) -> Path:
+    """The file of a figure's button Save."""
+    wait_until_drawn(page)
+    page.locator(f".st-key-{name}-save button").click()
+    with page.expect_download(timeout=SLOW) as download:
+        page.get_by_role("button", name=what).click()
+    page.keyboard.press("Escape")
+    return download.value.path()
+
+
+def camera(page: Page, chart: str) -> Path:
+    page.locator(f".st-key-{chart} .js-plotly-plot").hover()
+    with page.expect_download(timeout=SLOW) as download:
+        page.locator(f".st-key-{chart} .modebar-btn").first.click()
+    return download.value.path()
+
+
 def test_the_classes_of_a_run_that_was_just_trained_are_looked_at(app, open_page):
     page = open_page(TINY)
     page.get_by_role("button", name=re.compile("Train$")).click(timeout=SLOW)
@@ -66,12 +84,19 @@ def test_the_classes_of_a_run_that_was_just_trained_are_looked_at(app, open_page
     choose(page, "Distance", "Mahalanobis distance")
     expect(page.get_by_text("judged by the first 1,000 images")).to_be_visible(timeout=SLOW)
     wait_until_drawn(page)
-    # Streamlit has a button with a help twice, for wide and for narrow windows.
-    button = page.locator(".st-key-distances-data button").locator("visible=true")
-    with page.expect_download(timeout=SLOW) as download:
-        button.click()
-    with np.load(download.value.path()) as data:
+    with np.load(saved(page, "distances", "Numbers as NPZ")) as data:
         distances = data["distances"]
+    lines = saved(page, "distances", "Numbers as CSV").read_text("utf-8").splitlines()
+    assert lines[0] == "class,0,1,2,3,4,5,6,7,8,9"
+    np.testing.assert_array_equal(
+        [line.split(",")[1:] for line in lines[1:]], distances.astype(str)
+    )
+    assert camera(page, "distances").read_bytes().startswith(b"\x89PNG")
+    page.locator(".st-key-distances-save button").click()
+    page.locator(".st-key-distances-camera").get_by_text("SVG", exact=True).click()
+    wait_until_drawn(page)
+    page.keyboard.press("Escape")
+    assert camera(page, "distances").read_text("utf-8").startswith("<svg")
     np.testing.assert_array_equal(distances, distances.T)
     assert distances.shape == (10, 10)
     assert np.isfinite(distances).all()

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from ndmixer import ModelSpec, TrainSpec, accounting, load_dataset, runs
-from tests.browser.test_classes_page import choose, wait_until_drawn
+from tests.browser.test_classes_page import choose, saved, wait_until_drawn
 
 SLOW = 60_000  # milliseconds; a loaded machine starts TensorFlow slowly
 SPEC = ModelSpec(repr_shape=(4, 4), depth=2)
@@ -37,12 +37,7 @@ def drag(page: Page, *places: tuple[float, float]) -> None:
 
 
 def download(page: Page) -> dict[str, np.ndarray]:
-    wait_until_drawn(page)
-    # Streamlit has a button with a help twice, for wide and for narrow windows.
-    button = page.locator(".st-key-representations-data button").locator("visible=true")
-    with page.expect_download(timeout=SLOW) as found:
-        button.click()
-    with np.load(found.value.path()) as data:
+    with np.load(saved(page, "representations", "Numbers as NPZ")) as data:
         return dict(data)
 
 
