@@ -93,7 +93,8 @@ def _choose_ghost() -> None:
 
 def _ghosts(run: Run, ended: bool) -> dict[str, str]:
     """Ids and titles of the runs of the same task; looked up again when there are others."""
-    version = (run.id, runs_folder().stat().st_mtime_ns, ended)
+    folder = runs_folder()  # not there before the first run
+    version = (run.id, folder.stat().st_mtime_ns if folder.exists() else 0, ended)
     kept = st.session_state.get("ghosts")
     if kept is None or kept[0] != version:
         task = run.model_spec.task

@@ -1,6 +1,7 @@
 """The Train page without a browser and without an engine: what its controls say and ask for."""
 
 import os
+import shutil
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -151,6 +152,13 @@ def test_link_to_a_run_alone_opens_its_settings_and_wrong_ones_do_not():
     at = opened({"run": foreign.id})
     assert chosen(at) == (PRESET.model, PRESET.train)
     assert "Take the run's settings" not in {b.label for b in at.button}
+
+
+def test_shipped_model_is_shown_before_there_is_a_folder_of_runs():
+    folder = runs.runs_folder()
+    made("finished").folder.rename(runs.MODELS / "classifier")
+    shutil.rmtree(folder)
+    assert "finished" in said(opened({"run": "classifier"}))
 
 
 BUTTONS = ("Pause", "Resume", "64 steps", "1 epoch", "Stop", "Reset")
