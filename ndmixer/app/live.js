@@ -59,7 +59,7 @@ function range(view, panel) {
 }
 
 function draw(view, panel) {
-  const { canvas } = panel, ratio = devicePixelRatio || 1;
+  const { canvas } = panel, ratio = view.ratio ?? (devicePixelRatio || 1);
   const width = canvas.clientWidth, height = canvas.clientHeight;
   if (!width) return;
   if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
@@ -193,6 +193,14 @@ function points(data) {
   return found;
 }
 
+// Drawn anew for it, as sharp as the picture is.
+function saveCurves(view) {
+  const all = () => view.panels.forEach((panel) => draw(view, panel));
+  view.ratio = 2; all();
+  savePicture("curves", view.root);
+  view.ratio = null; all();
+}
+
 // While a run trains the browser asks for more by itself; each part of the answer goes to the
 // component of its name. Streamlit is asked only if what it draws is no longer so.
 const EVERY = 450, SOON = 120; // milliseconds between two questions
@@ -262,7 +270,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     view = { find, root: find(".live"), panels: ["loss", "score", "gates"].map((id) => ({ canvas: find(`#${id} canvas`), note: find(`#${id} .note`), tip: find(`#${id} .tip`), title: find(`#${id} .title`) })) };
     view.panels.forEach((panel) => listen(view, panel));
     find(".log").onclick = () => { logLoss = !logLoss; find(".log").setAttribute("aria-pressed", logLoss); draw(view, view.panels[0]); };
-    saveButtons(find(".save"), { PNG: () => savePicture("curves", view.root), CSV: () => saveTable("curves", points(view.data)) });
+    saveButtons(find(".save"), { PNG: () => saveCurves(view), CSV: () => saveTable("curves", points(view.data)) });
     view.observer = new ResizeObserver(() => view.panels.forEach((panel) => view.data && draw(view, panel)));
     view.panels.forEach((panel) => view.observer.observe(panel.canvas));
     // A choice in another part of the page is shown at once, though nothing runs by the clock.

@@ -29,7 +29,7 @@ function savePicture(name, root) {
     if (mark.content !== "none") { // a sample of the line or the dot that the text explains
       const width = parseFloat(mark.width), height = parseFloat(mark.borderTopWidth) || parseFloat(mark.height);
       g.fillStyle = parseFloat(mark.borderTopWidth) ? mark.borderTopColor : mark.backgroundColor;
-      g.globalAlpha = Number(style.opacity) * Number(mark.opacity); g.fillRect(x, middle - height / 2, width, height); g.globalAlpha = Number(style.opacity);
+      g.globalAlpha = Number(style.opacity) * Number(mark.opacity); g.beginPath(); g.roundRect(x, middle - height / 2, width, height, mark.borderRadius === "50%" ? width / 2 : 0); g.fill(); g.globalAlpha = Number(style.opacity);
       used = width + parseFloat(mark.marginRight);
     }
     const right = style.textAlign === "right";
