@@ -762,6 +762,14 @@ def shipped_models() -> list[Run]:
     return [Run(MODELS / name) for name in PRESETS if (MODELS / name / "spec.json").exists()]
 
 
+def folder_changed() -> int:
+    """When a run was last added to the folder or deleted, in ns; 0 as long as there is none."""
+    try:
+        return runs_folder().stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
 def list_runs() -> list[Run]:
     """All runs, newest first; folders that no run made come last and are unreadable."""
 

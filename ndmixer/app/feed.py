@@ -18,7 +18,7 @@ from ndmixer.app import live
 from ndmixer.app.forming import pictures
 from ndmixer.app.read_runs import arrays_of, curves_of
 from ndmixer.app.words import ENDED, describe
-from ndmixer.runs import Run, Status, open_run, runs_folder
+from ndmixer.runs import Run, Status, folder_changed, open_run
 
 
 def feeds(run: Run | None) -> bool:
@@ -43,7 +43,7 @@ def state(run: Run, status: Status) -> str:
     """All that Streamlit draws of a run while it trains; another one asks for a run of it."""
     rate = curves_of(run).last.get("learning_rate")
     files = [(run.folder / name).exists() for name in ("live.npz", "averages.npz")]
-    others = runs_folder().stat().st_mtime_ns
+    others = folder_changed()
     return json.dumps(
         [describe(run, status), run.asked(), rate, run.learning_rate(), *files, others]
     )

@@ -7,7 +7,7 @@ from ndmixer.app.choices import NAMES, choose, named, read_address
 from ndmixer.app.live import SCORES, score_text
 from ndmixer.app.run_table import last_test
 from ndmixer.app.words import ENDED
-from ndmixer.runs import Run, list_runs, open_run, runs_folder, shipped_models
+from ndmixer.runs import Run, folder_changed, list_runs, open_run, shipped_models
 from ndmixer.spec import ModelSpec
 
 MOST_GHOSTS = 50
@@ -93,8 +93,7 @@ def _choose_ghost() -> None:
 
 def _ghosts(run: Run, ended: bool) -> dict[str, str]:
     """Ids and titles of the runs of the same task; looked up again when there are others."""
-    folder = runs_folder()  # not there before the first run
-    version = (run.id, folder.stat().st_mtime_ns if folder.exists() else 0, ended)
+    version = (run.id, folder_changed(), ended)
     kept = st.session_state.get("ghosts")
     if kept is None or kept[0] != version:
         task = run.model_spec.task
