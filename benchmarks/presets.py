@@ -35,7 +35,7 @@ SHIPPED_SNAPSHOTS = (0, 100, 400, 938, 2_814, 9_380)  # about these steps; 938 a
 SHIPPED_BURSTS = 300  # points of the training curve at most, evenly out of all
 DIGITS = 5  # of a number in the metrics that ship
 
-MNIST = [name for name, preset in PRESETS.items() if preset.train.dataset == "mnist"]
+MNIST = [n for n, p in PRESETS.items() if p.train.dataset == "mnist" and p.result is not None]
 
 
 def train_one(name: str, seed: int) -> dict[str, object]:

@@ -76,6 +76,9 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Images in one step.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Step size of Adam.")] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="constant, or cosine: the step size falls to 0.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Of the weights and the images' order.")] = None,
     target_accuracy: Annotated[
         float | None, typer.Option(help="Finish once the test accuracy reaches it, such as 0.97.")
@@ -92,6 +95,7 @@ def train(
         "batch_size": batch_size,
         "epochs": epochs,
         "learning_rate": learning_rate,
+        "schedule": schedule,
         "seed": seed,
         "target_accuracy": target_accuracy,
         "max_seconds": max_seconds,
@@ -135,7 +139,7 @@ def train(
 
 @app.command()
 def presets() -> None:
-    """List the architectures of the original experiment and what it printed of them."""
+    """List the architectures of the original experiment, what it printed of them, and ours."""
     table = Table("name, and shapes: input → inside → output", box=box.SIMPLE)
     table.add_column("parameters", justify="right")
     table.add_column("test result", justify="right")
@@ -143,11 +147,14 @@ def presets() -> None:
         model = preset.model
         shapes = (model.in_shape, model.repr_shape, model.out_shape)
         arrows = " → ".join(format_shape(shape) for shape in shapes if shape)
-        result = f"{preset.result:.2%} right" if model.task == "classifier" else None
+        result = "–"
+        if preset.result is not None:
+            classifier = model.task == "classifier"
+            result = f"{preset.result:.2%} right" if classifier else f"RMSE {preset.result}"
         table.add_row(
             f"[bold]{name}[/]\n{preset.title}\n[dim]{arrows}[/]",
             f"{accounting(model).parameters:,}",
-            result or f"RMSE {preset.result}",
+            result,
         )
     console.print(table)
 

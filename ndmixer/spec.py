@@ -20,6 +20,7 @@ from pydantic import (
 
 Task = Literal["classifier", "autoencoder"]
 Head = Literal["mix", "axis_concat"]
+Schedule = Literal["constant", "cosine"]
 Activation = Literal["gelu", "relu", "silu", "tanh", "linear"]
 
 MAX_RANK = 25
@@ -219,6 +220,9 @@ class TrainSpec(_Spec):
             used as well.
         epochs: Passes over the training images.
         learning_rate: Step size of Adam.
+        schedule: How it goes on: `"constant"`, or `"cosine"`: it falls along half a cosine,
+            to 0 at the end of the last epoch. A run that is continued for more epochs falls
+            towards its new end.
         seed: Of the initial weights and of the order of the images.
         target_accuracy: A classifier is finished after the first epoch whose accuracy on the
             test set reaches it; None is after all epochs. An autoencoder passes over it.
@@ -234,6 +238,7 @@ class TrainSpec(_Spec):
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 10
     learning_rate: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] = 1e-3
+    schedule: Schedule = "constant"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     target_accuracy: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
     max_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None

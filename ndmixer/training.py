@@ -94,10 +94,9 @@ def train(
             first step is done: `phase` (`"training"`, `"compiling"` or `"evaluating"`),
             `step` (optimizer steps so far), `total_steps`, `epoch` (from 1), `loss` (mean
             over the images since the event before), `images_per_s`, `elapsed` (seconds),
-            `learning_rate`,
-            `accuracy` (a classifier) or `rmse`, and `gates`, if there are any. After each
-            epoch there follow `val_loss` and `val_accuracy` or `val_rmse`, over the whole
-            test set.
+            `learning_rate` (before the schedule), `accuracy` (a classifier) or `rmse`, and
+            `gates`, if there are any. After each epoch there follow `val_loss` and
+            `val_accuracy` or `val_rmse`, over the whole test set.
         should_stop: Asked at least every 300 ms if a step takes less; once it says True,
             the training ends and the model is returned as it is. It may wait: such time
             does not count.
@@ -123,8 +122,8 @@ class Trainer:
         step: Optimizer steps taken.
         evaluated: The step of the last evaluation, 0 before the first.
         total_steps: Optimizer steps of all epochs.
-        learning_rate: Step size of Adam; may be changed at any time and counts from the next
-            burst of steps.
+        learning_rate: Step size of Adam, before the schedule; may be changed at any time and
+            counts from the next burst of steps.
         reason: Why it is finished before the last epoch, in words; None if it is not.
         limit: No burst goes beyond this step, so that a stop at it is exact; may be changed
             at any time.
@@ -283,8 +282,7 @@ class Trainer:
         """Takes a step on each row of `order` and reports them; returns the seconds they took."""
         start = time.perf_counter()
         take = self._program.burst if compiled else self._program.plain_burst
-        rate = tf.constant(self.learning_rate)
-        self._state, totals = take(self._state, *self._shown(order), rate)
+        self._state, totals = take(self._state, *self._shown(order), self._rates(len(order)))
         loss, correct, images, diverged = (value.numpy().item() for value in totals)
         seconds = time.perf_counter() - start
         if diverged:
@@ -293,6 +291,14 @@ class Trainer:
         measured = self._measures(loss / images, correct / images)
         self._emit("training", **measured, images_per_s=images / seconds, **self._gates())
         return seconds
+
+    def _rates(self, count: int) -> tf.Tensor:
+        """Adam's step size in each of the next steps."""
+        factors = np.ones(count)
+        if self.train_spec.schedule == "cosine":
+            steps = self.step + np.arange(count)
+            factors = (1 + np.cos(np.pi * steps / self.total_steps)) / 2
+        return tf.constant(self.learning_rate * factors, tf.float32)
 
     def _is_late(self) -> bool:
         limit = self.train_spec.max_seconds
@@ -346,7 +352,7 @@ class Trainer:
 
     def _compile_train(self) -> None:
         shown = self._shown(self._order(0)[:1])
-        self._program.burst(self._state, *shown, tf.constant(self.learning_rate))
+        self._program.burst(self._state, *shown, self._rates(1))
 
     def _compile_test(self) -> None:
         self._program.evaluate(self._state.weights, *self._test_set, tf.constant(0))
@@ -431,7 +437,7 @@ class _Program:
                 tf.TensorSpec((*images, prod(spec.in_shape))),
                 tf.TensorSpec(images, tf.int32),
                 tf.TensorSpec(images),
-                scalar,
+                tf.TensorSpec((None,)),
             ),
         )
         self.evaluate = tf.function(self._evaluate, autograph=False)
@@ -461,7 +467,7 @@ class _Program:
         images: tf.Tensor,
         labels: tf.Tensor,
         seen: tf.Tensor,
-        learning_rate: tf.Tensor,
+        rates: tf.Tensor,
     ) -> tuple[State, Totals]:
         """Takes a step on each batch.
 
@@ -472,7 +478,7 @@ class _Program:
             images: Shape (steps, shards, images, pixels).
             labels: Shape (steps, shards, images).
             seen: Shape (steps, shards, images); 0 for padding, else 1.
-            learning_rate: Of Adam.
+            rates: Shape (steps,), Adam's step size in each.
         """
 
         def step(index: tf.Tensor, state: State, totals: Totals) -> tuple[Any, ...]:
@@ -481,7 +487,7 @@ class _Program:
                 gradient(state.weights, *(part[shard] for part in batch))
                 for shard in range(self.shards)
             ]
-            return index + 1, *update(state, totals, found, learning_rate)
+            return index + 1, *update(state, totals, found, rates[index])
 
         count = tf.shape(images)[0]
         _, state, totals = tf.while_loop(

@@ -7,7 +7,7 @@ from ndmixer import PRESETS, accounting, load_dataset
 from ndmixer.representations import in_batches
 from ndmixer.runs import MODELS, open_run, shipped_models
 
-MNIST = [name for name, preset in PRESETS.items() if preset.train.dataset == "mnist"]
+MNIST = [n for n, p in PRESETS.items() if p.train.dataset == "mnist" and p.result is not None]
 MOST_BYTES = 8_000_000
 
 

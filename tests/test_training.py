@@ -363,23 +363,26 @@ def test_a_process_stopped_while_compiling_stops_at_once_and_ends_well():
 
 
 @pytest.mark.parametrize(
-    ("spec", "images", "batch_size", "epochs"),
+    ("spec", "images", "batch_size", "epochs", "schedule"),
     [
-        (CLASSIFIER, 50, 16, 5),  # a smaller batch of 2 ends each epoch
-        (AXIS_CONCAT, 10, 64, 18),  # a batch larger than the data
-        (AUTOENCODER, 48, 16, 6),
+        (CLASSIFIER, 50, 16, 5, "constant"),  # a smaller batch of 2 ends each epoch
+        (AXIS_CONCAT, 10, 64, 18, "constant"),  # a batch larger than the data
+        (AUTOENCODER, 48, 16, 6, "cosine"),
     ],
 )
-def test_it_is_adam_as_keras_has_it(spec, images, batch_size, epochs):
+def test_it_is_adam_as_keras_has_it(spec, images, batch_size, epochs, schedule):
     data = noise(images)
-    train_spec = TrainSpec(batch_size=batch_size, epochs=epochs, learning_rate=0.01, seed=5)
+    train_spec = TrainSpec(
+        batch_size=batch_size, epochs=epochs, learning_rate=0.01, schedule=schedule, seed=5
+    )
     events = []
     trainer = Trainer(spec, train_spec, data)
     trainer.run(events.append)
 
     keras.utils.set_random_seed(5)
     model = build_model(spec)
-    optimizer = keras.optimizers.Adam(0.01)
+    falling = keras.optimizers.schedules.CosineDecay(0.01, trainer.total_steps)
+    optimizer = keras.optimizers.Adam(falling if schedule == "cosine" else 0.01)
     losses = []
     for x, y in batches(trainer, data, epochs):
         with tf.GradientTape() as tape:

@@ -53,6 +53,7 @@ LABELS = {
     "head": "head",
     "out_shape": "before the logits",
     "learning_rate": "learning rate",
+    "schedule": "schedule",
     "batch_size": "batch size",
     "epochs": "epochs",
     "target_accuracy": "target test accuracy",
@@ -146,6 +147,7 @@ def set_controls(model: ModelSpec, train: TrainSpec) -> None:
     state.dataset = train.dataset
     state.batch_size, state.epochs = train.batch_size, train.epochs
     state.learning_rate, state.seed = train.learning_rate, train.seed
+    state.schedule = train.schedule
     state.train_images = _images(train)
     state.target_accuracy = train.target_accuracy or NO_LIMIT
     state.max_seconds = train.max_seconds or NO_LIMIT
@@ -269,6 +271,9 @@ def _training(fields: dict[str, Any]) -> None:
     """The widgets of a TrainSpec."""
     available = DATASETS[fields["dataset"]].train_images
     _choices("Learning rate", "learning_rate", [*RATES], fields, lambda rate: f"{rate:g}")
+    names = {"constant": "Constant", "cosine": "Falls to 0"}
+    label = "Learning rate over the training"
+    _segmented(label, tuple(names), "schedule", fields, names.__getitem__)
     _choices("Batch size", "batch_size", [16, 32, 64, 128, 256, 512, 1024], fields)
     _slider("Epochs", "epochs", fields, 1, 50)
     if fields["task"] == "classifier":
@@ -372,12 +377,8 @@ def _preset(choice: Choice) -> None:
 
 def _use_preset() -> None:
     preset = PRESETS.get(st.session_state.preset)
-    if preset:  # an architecture and its data; epochs and the like stay as they are
-        dataset = preset.train.dataset
-        if dataset != st.session_state.dataset:
-            st.session_state.train_images = DATASETS[dataset].train_images
-        st.session_state.dataset = dataset
-        set_architecture(preset.model)
+    if preset:
+        set_controls(preset.model, preset.train.model_copy(update={"seed": st.session_state.seed}))
 
 
 def _use_dataset() -> None:

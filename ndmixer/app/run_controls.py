@@ -179,9 +179,14 @@ def _learning_rate(run: Run | None, status: Status | None, last: dict[str, Any])
             format_func=lambda rate: f"{rate:g}",
             on_change=lambda: _change_rate(run, state[key]),
         )
+        falls = (
+            " It falls from there along half a cosine, to 0 at the end."
+            if run.train_spec.schedule == "cosine"
+            else ""
+        )
         st.caption(
-            f"In force: {now:g}. A change counts from the next steps, without a new start. The "
-            "next run has the learning rate of the settings."
+            f"In force: {now:g}.{falls} A change counts from the next steps, without a new start. "
+            "The next run has the learning rate of the settings."
         )
 
 
