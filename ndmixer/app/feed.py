@@ -72,6 +72,7 @@ def curves_and_progress(
         ghost=curves_of(ghost) if ghost else None,
         feed="" if ended else address(run, stage, ghost, one_scale),
         state=state(run, status),
+        stage=stage,
         soon=run.awaited(status) is not None,
     )
 

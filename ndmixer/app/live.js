@@ -203,7 +203,7 @@ function saveCurves(view) {
 
 // While a run trains the browser asks for more by itself; each part of the answer goes to the
 // component of its name. Streamlit is asked only if what it draws is no longer so.
-const EVERY = 450, SOON = 120; // milliseconds between two questions
+const EVERY = 450, SOON = 120, AGAIN = 1500; // milliseconds between two questions, and two of the same to Streamlit
 async function ask(view) {
   clearTimeout(view.timer);
   if (!view.root.isConnected || !view.data.feed) return;
@@ -214,7 +214,7 @@ async function ask(view) {
       const bytes = response.ok ? new Uint8Array(await response.arrayBuffer()) : null;
       if (feed !== view.data.feed) return; // another question was begun meanwhile
       if (bytes) hand(view, bytes);
-      else view.send("changed", performance.now());
+      else redraw(view);
     } catch { /* the app is away; Streamlit says so */ }
   }
   clearTimeout(view.timer);
@@ -227,10 +227,16 @@ function hand(view, bytes) {
   let offset = 4 + length;
   const parts = new Map(header.parts.map(([name, size]) => [name, bytes.subarray(offset, offset += size)]));
   view.have = header.have;
-  const before = view.data.state;
   take(view, parts.get("live"));
   document.dispatchEvent(new CustomEvent("ndmixer-feed", { detail: parts }));
-  if (view.data.state !== before) view.send("changed", performance.now());
+  // Again until it is drawn: a request that meets another one may be passed over.
+  if (view.data.state !== view.drawn.state || (view.wanted && view.wanted !== view.drawn.stage)) redraw(view);
+}
+
+function redraw(view, at = performance.now()) {
+  if (at - (view.asked ?? -AGAIN) < AGAIN) return;
+  view.asked = at;
+  view.send("changed", at);
 }
 
 function take(view, bytes) {
@@ -274,7 +280,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     view.observer = new ResizeObserver(() => view.panels.forEach((panel) => view.data && draw(view, panel)));
     view.panels.forEach((panel) => view.observer.observe(panel.canvas));
     // A choice in another part of the page is shown at once, though nothing runs by the clock.
-    view.chosen = () => view.data.feed && view.send("changed", performance.now());
+    view.chosen = ({ detail }) => { view.wanted = detail; view.patience = 4; if (view.data.feed) { view.asked = undefined; redraw(view); } };
     view.seen = () => document.hidden || ask(view);
     document.addEventListener("ndmixer-chosen", view.chosen);
     document.addEventListener("visibilitychange", view.seen);
@@ -288,6 +294,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   else {
     view.sent = data.slice(); view.have = "";
     take(view, data);
+    view.drawn = view.data; view.asked = undefined;
+    if (view.drawn.stage === view.wanted || --view.patience <= 0) view.wanted = ""; // or the run has no such stage
     clearTimeout(view.timer);
     view.timer = setTimeout(() => ask(view), view.data.soon ? SOON : EVERY);
   }

@@ -104,6 +104,7 @@ def packed(
     ghost: Curves | None = None,
     feed: str = "",
     state: str = "",
+    stage: str = "",
     soon: bool = False,
 ) -> bytes:
     """What the component is fed with.
@@ -116,13 +117,14 @@ def packed(
         ghost: Another run of the same task that is laid under the curves, in a paler line.
         feed: Address at which the browser asks for more, several times a second; none if empty.
         state: All that the page shows besides; if it is another one, the page is drawn anew.
+        stage: The one that the page shows besides.
         soon: Whether something is awaited, so that the browser asks more often.
     """
     score = SCORES[task]
     arrays = curves.arrays() if curves else _no_points(score)
     header = _header(curves, score, hint) | {"ended": ended, "ghost": ""}
     begun = bool(curves and curves.last.get("step"))
-    header |= {"feed": feed, "state": state, "soon": soon or not begun}
+    header |= {"feed": feed, "state": state, "stage": stage, "soon": soon or not begun}
     if curves and ghost:
         header["ghost"] = ghost.run.name
         names = ("step", "loss", score, "val_step", "val_loss", f"val_{score}")
