@@ -137,9 +137,11 @@ def initial_weights(preset: str, batch: int) -> Weights:
 
 @contextmanager
 def working(names: list[str], preset: str, batch: int) -> Iterator[dict[str, Worker]]:
-    """A process for each name; all end with the block."""
+    """A process for each name, ready and idle; all end with the block."""
     workers = {name: Worker(name, preset, batch) for name in names}
     try:
+        for worker in workers.values():
+            worker.call("ready")
         yield workers
     finally:
         for worker in workers.values():

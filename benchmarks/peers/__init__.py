@@ -7,6 +7,7 @@ Every contender is a class with
   `problem.order` and returns their mean loss, once they are done;
 - `weights()`: as they are now, by the names of `accounting(spec).weights`;
 - `chunk`: how many steps one call of the framework takes; `count` is a multiple of it;
+- `warm()`, if it has one: compiles what training meets later only;
 - `multiply()`, if it has one: a product of two float32 matrices, `SIZE` x `SIZE`.
 
 Each lives in a process of its own, so that no framework takes another's threads or memory.

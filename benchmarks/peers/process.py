@@ -42,17 +42,15 @@ class Worker:
 
 def _serve(connection: Connection, *arguments: Any) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    turns = None
-    while True:
-        try:
+    try:
+        turns = Turns(*arguments)
+        while True:
             method, given = connection.recv()
-        except EOFError:
-            return
-        try:
-            turns = turns or Turns(*arguments)
             connection.send((getattr(turns, method)(*given), None))
-        except Exception:  # told to the parent, which ends the benchmark
-            connection.send((None, traceback.format_exc()))
+    except EOFError:  # the parent has ended
+        return
+    except Exception:  # told to the parent, which ends the benchmark
+        connection.send((None, traceback.format_exc()))
 
 
 class Turns:
@@ -64,6 +62,9 @@ class Turns:
         self._problem = Problem(preset, batch)
         self._step = 0
         self._steps_per_s = 0.0
+
+    def ready(self) -> None:
+        """Answers once all is imported and read."""
 
     def _train(self, count: int) -> float:
         loss = self._contender.train(self._step, count)
@@ -95,7 +96,9 @@ class Turns:
         return {variable.path: variable.numpy() for variable in model.trainable_variables}
 
     def turn(self, seconds: float) -> float:
-        """Trains for about so long, as long as the last turn tells; returns images a second."""
+        """Trains about so long, as the last turn's speed tells; returns images a second."""
+        if self._step == CHECKED_STEPS and hasattr(self._contender, "warm"):
+            self._contender.warm()
         blocks = max(1, round(self._steps_per_s * seconds / TURN_STEPS))
         begin = time.perf_counter()
         self._train(blocks * TURN_STEPS)
