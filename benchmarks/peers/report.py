@@ -37,9 +37,9 @@ def table(rows: list[dict]) -> str:
     """Three tables in Markdown: ratios, all figures, time to an accuracy."""
     speeds = [row for row in rows if "ratio" in row and row["batch_size"] == 64]
     peers = [name for name in CONTENDERS if name != OURS]
-    ratios = {(row["preset"], row["contender"]): row["ratio"] for row in speeds}
+    ratios = {(row["preset"], row["contender"]): f"{row['ratio']:.2f}" for row in speeds}
     first = [["preset", *peers]] + [
-        [preset, *(f"{ratios.get((preset, peer), '')}" for peer in peers)]
+        [preset, *(ratios.get((preset, peer), "") for peer in peers)]
         for preset in PRESETS
         if any(row["preset"] == preset for row in speeds)
     ]
@@ -92,6 +92,8 @@ def _key(row: dict) -> tuple:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}" if value < 1 else f"{value:.2f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
