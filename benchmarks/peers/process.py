@@ -13,7 +13,7 @@ from peers import CONTENDERS, SIZE
 from peers.problem import SEED, Problem, Weights, loss_and_accuracy
 
 CHECKED_STEPS = 64
-TURN_STEPS = 32  # a turn's steps are a multiple of this
+FIRST_TURN = 8  # steps at least of a turn, and of the first, whose speed is not yet known
 
 
 class Worker:
@@ -99,10 +99,11 @@ class Turns:
         """Trains about so long, as the last turn's speed tells; returns images a second."""
         if self._step == CHECKED_STEPS and hasattr(self._contender, "warm"):
             self._contender.warm()
-        blocks = max(1, round(self._steps_per_s * seconds / TURN_STEPS))
+        chunk = self._kind.chunk
+        count = max(FIRST_TURN, round(self._steps_per_s * seconds)) // chunk * chunk or chunk
         begin = time.perf_counter()
-        self._train(blocks * TURN_STEPS)
-        self._steps_per_s = blocks * TURN_STEPS / (time.perf_counter() - begin)
+        self._train(count)
+        self._steps_per_s = count / (time.perf_counter() - begin)
         return self._steps_per_s * self._problem.batch
 
     def gflops(self, seconds: float) -> float:
