@@ -86,7 +86,8 @@ lock: $(VENV_PYTHON) ## pin the newest versions within the bounds in constraints
 	@$(VENV_PYTHON) -m uv pip compile --no-config --quiet --system-certs --upgrade --universal \
 		--python-version 3.11 --fork-strategy fewest --no-emit-index-url \
 		--custom-compile-command "make lock" \
-		--output-file constraints.txt requirements.txt requirements-dev.txt
+		--output-file constraints.txt requirements.txt requirements-dev.txt \
+		requirements-benchmarks.txt
 
 browser: ## find Chrome or Chromium for the browser tests, or install it
 	@$(APT_INSTALL); $(FIND_BROWSER); \

@@ -1,178 +1,151 @@
-"""Training speed: this project's `train` beside plain Keras, and the arithmetic floor.
+"""Training speed: this project's `train` beside Keras, PyTorch and JAX, and the arithmetic floor.
 
     python benchmarks/training.py --preset classifier --rounds 5
+    python benchmarks/training.py --preset classifier --to-accuracy 0.97
+    python benchmarks/training.py --preset all --rounds 3 --seconds 2
 
-The contenders take turns on the same machine and threads; the medians are over the rounds,
-the first of which is a warm-up and not counted. Both Keras contenders are trained by
-`compile` and `fit` with Keras's own Adam: `KerasFit` is the same model written in the
-obvious way with stock layers (`EinsumDense`, `Add`), `KerasFitOurLayers` is
-`build_model(spec)`, the Keras model of this package.
+The contenders (`peers/`, one a file) train the same model on the same images in the same
+order, and before they are timed it is asserted that after 64 steps from equal weights all have
+the same losses. Then they take turns on the same machine and threads, each in a process of its
+own, while the others wait. A ratio is the median over the rounds of `train`'s speed over the
+peer's in the same round; two rounds before are a warm-up and not counted.
+
+Results are merged into `results/training.json` by preset and contender, so that a part can be
+measured by itself; `results/training.svg` draws them all, and the table is printed.
 """
 
 import argparse
 import json
-import os
-import time
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from statistics import median
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-import keras
 import numpy as np
-import tensorflow as tf
+from peers import CONTENDERS, OURS
+from peers.problem import Problem, Weights, loss_and_accuracy
+from peers.process import Worker
+from peers.report import plot, read, store, table
 
-from ndmixer import PRESETS, ModelSpec, ScalarGate, TrainSpec, accounting, build_model
-from ndmixer.datasets import Dataset, load_dataset
-from ndmixer.training import Trainer
+from ndmixer import PRESETS, accounting
 
-RESULTS = Path(__file__).parent / "results" / "training.json"
-
-
-class Ours:
-    """Bursts of the compiled training, without its start."""
-
-    def __init__(self, spec: ModelSpec, data: Dataset, batch: int) -> None:
-        self.trainer = Trainer(spec, TrainSpec(batch_size=batch, epochs=10_000), data)
-        self._until(self.trainer.step + 64)
-
-    def _until(self, step: int) -> None:
-        self.trainer.run(lambda event: None, lambda: self.trainer.step >= step)
-
-    def images_per_s(self, seconds: float) -> float:
-        """Trains for about so long and returns images a second."""
-        rates, start = [], time.perf_counter()
-        self.trainer.run(
-            lambda event: rates.append((event["phase"], event["images_per_s"])),
-            lambda: time.perf_counter() - start > seconds,
-        )
-        return median(rate for phase, rate in rates if phase == "training")
-
-
-class KerasFit:
-    """`compile` and `fit` of the model in stock Keras layers."""
-
-    def __init__(self, spec: ModelSpec, data: Dataset, batch: int) -> None:
-        keras.utils.set_random_seed(0)
-        self.model = self.build(spec)
-        assert self.model.count_params() == accounting(spec).parameters
-        classifier = spec.task == "classifier"
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        self.model.compile(
-            optimizer="adam",
-            loss=loss if classifier else "mse",
-            metrics=["accuracy"] if classifier else [keras.metrics.RootMeanSquaredError()],
-        )
-        self.x = data.x_train.reshape(-1, *spec.in_shape)
-        self.y = data.y_train if classifier else self.x
-        self.batch = batch
-        self.speed = 1_000.0
-        self._fit(10 * batch)
-        self._fit(10 * batch)
-
-    def build(self, spec: ModelSpec) -> keras.Model:
-        """One `EinsumDense` for each kernel of the accounting."""
-        inputs = h = keras.Input(spec.in_shape)
-        for stage in accounting(spec).stages[1:]:
-            if stage.name == "logits":
-                h = keras.layers.Flatten()(h)
-            mixed = h
-            for linear in stage.linears:
-                left, _, after = linear.equation.partition("->")
-                mixed = keras.layers.EinsumDense(
-                    linear.equation,
-                    output_shape=linear.shape,
-                    activation=linear.activation,
-                    bias_axes=left[-1],
-                    kernel_initializer="he_uniform",
-                )(mixed)
-                assert left[-1] in after
-            if stage.gate:
-                mixed = ScalarGate()(mixed)
-            h = keras.layers.Add()([h, mixed]) if stage.axes and spec.residual else mixed
-        return keras.Model(inputs, h)
-
-    def _fit(self, images: int) -> float:
-        start = time.perf_counter()
-        self.model.fit(self.x[:images], self.y[:images], batch_size=self.batch, verbose=0)
-        return time.perf_counter() - start
-
-    def images_per_s(self, seconds: float) -> float:
-        """Fits about so long and returns images a second."""
-        images = int(max(self.batch, min(len(self.x), self.speed * seconds)))
-        self.speed = images / self._fit(images)
-        return self.speed
-
-
-class KerasFitOurLayers(KerasFit):
-    """`compile` and `fit` of `build_model(spec)`."""
-
-    def build(self, spec: ModelSpec) -> keras.Model:
-        return build_model(spec)
-
-
-def best_gflops(seconds: float = 0.5) -> float:
-    """GFLOP/s of the best float32 matrix product, here of 2048 x 2048 matrices."""
-    a = tf.random.normal((2048, 2048))
-    tf.matmul(a, a).numpy()
-    best, start = 0.0, time.perf_counter()
-    while time.perf_counter() - start < seconds:
-        begin = time.perf_counter()
-        tf.matmul(a, a).numpy()
-        best = max(best, 2 * 2048**3 / (time.perf_counter() - begin) / 1e9)
-    return best
+TOLERANCE = 1e-4  # of the losses, relative: rounding grows over 64 steps of Adam
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--preset", nargs="+", default=["classifier"], choices=list(PRESETS))
+    presets = [*PRESETS, "all"]
+    parser.add_argument("--preset", nargs="+", default=["classifier"], choices=presets)
+    peers = [name for name in CONTENDERS if name != OURS]
+    parser.add_argument("--peers", nargs="*", default=peers, choices=peers)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each turn")
     parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument(
+        "--to-accuracy", type=float, help="measure the time to this test accuracy instead"
+    )
+    parser.add_argument("--cap", type=float, default=120.0, help="seconds of training at most")
     arguments = parser.parse_args()
-    rows = [measure(name, arguments) for name in arguments.preset]
-    RESULTS.write_text(json.dumps(rows, indent=2) + "\n")
+    measured = time_to_accuracy if arguments.to_accuracy else speed
+    for preset in PRESETS if "all" in arguments.preset else arguments.preset:
+        for row in measured(preset, arguments):
+            print(json.dumps(row), flush=True)
+            store(row)
+    plot()
+    print(table(read()))
 
 
-def measure(name: str, arguments: argparse.Namespace) -> dict[str, object]:
-    """All contenders in turn on one preset; prints and returns the medians."""
-    preset = PRESETS[name]
-    spec = preset.model
-    if preset.train.dataset == "mnist":
-        data = load_dataset("mnist")
-    else:
-        random = np.random.default_rng(0)
-        x = random.random((2_000, *spec.in_shape), np.float32)
-        data = Dataset(name, x, np.arange(2_000) % 10, x[:100], np.arange(100) % 10)
-    kinds = (Ours, KerasFit, KerasFitOurLayers)
-    contenders = {kind.__name__: kind(spec, data, arguments.batch_size) for kind in kinds}
-    speeds: dict[str, list[float]] = {kind: [] for kind in contenders}
-    floors = []
-    for turn in range(1 + arguments.rounds):
-        for kind, contender in contenders.items():
-            speed = contender.images_per_s(arguments.seconds)
-            if turn:
-                speeds[kind].append(speed)
-        floors.append(best_gflops())
-    gflops = median(floors)
-    floor = gflops * 1e9 / (3 * accounting(spec).flops)
-    ratios = {
-        kind: [a / b for a, b in zip(speeds["Ours"], values, strict=True)]
-        for kind, values in speeds.items()
-        if kind != "Ours"
-    }
-    row = {
-        "preset": name,
-        "batch_size": arguments.batch_size,
-        "images_per_s": {kind: round(median(values)) for kind, values in speeds.items()},
-        "ratio_to": {kind: round(median(values), 2) for kind, values in ratios.items()},
-        "ratios": {kind: [round(r, 2) for r in values] for kind, values in ratios.items()},
-        "matmul_gflops": round(gflops, 1),
-        "floor_images_per_s": round(floor),
-        "part_of_floor": round(median(speeds["Ours"]) / floor, 3),
-    }
-    print(json.dumps(row), flush=True)
-    return row
+def speed(preset: str, arguments: argparse.Namespace) -> list[dict]:
+    """All contenders in turn on one preset: a row for each."""
+    weights = initial_weights(preset, arguments.batch_size)
+    names = [OURS, *arguments.peers]
+    speeds: dict[str, list[float]] = {name: [] for name in names}
+    products = []
+    with working(names, preset, arguments.batch_size) as workers:
+        starts = {name: worker.call("start", weights) for name, worker in workers.items()}
+        losses = same_losses(preset, arguments.batch_size, starts)
+        for worker in workers.values():
+            worker.call("turn", 0)
+        for turn in range(1 + arguments.rounds):
+            for name, worker in workers.items():
+                images_per_s = worker.call("turn", arguments.seconds)
+                if turn:
+                    speeds[name].append(images_per_s)
+            products.append(max(worker.call("gflops", 0.3) for worker in workers.values()))
+        peaks = {name: worker.call("peak_mb") for name, worker in workers.items()}
+    gflops = median(products)
+    floor = gflops * 1e9 / (3 * accounting(PRESETS[preset].model).flops)
+    rows = []
+    for name in names:
+        ratios = [a / b for a, b in zip(speeds[OURS], speeds[name], strict=True)]
+        rows.append(
+            {
+                "preset": preset,
+                "contender": name,
+                "batch_size": arguments.batch_size,
+                "rounds": arguments.rounds,
+                "seconds": arguments.seconds,
+                "images_per_s": round(median(speeds[name])),
+                "train_images_per_s": round(median(speeds[OURS])),
+                "ratio": round(median(ratios), 2),
+                "ratios": [round(ratio, 2) for ratio in ratios],
+                "first_step_s": round(starts[name]["first_step_s"], 2),
+                "first_64_steps_s": round(starts[name]["first_64_steps_s"], 2),
+                "peak_mb": round(peaks[name]),
+                "matmul_gflops": round(gflops, 1),
+                "part_of_floor": round(median(speeds[name]) / floor, 3),
+                "losses": losses[name],
+            }
+        )
+    return rows
+
+
+def same_losses(preset: str, batch: int, starts: dict[str, dict]) -> dict[str, list[float]]:
+    """Asserts that all have the same two losses after 64 steps, and returns them.
+
+    The mean over the 64 steps, as each reports it itself; and that of 256 test images with the
+    weights it ended with, by one NumPy function for all.
+    """
+    problem = Problem(preset, batch)
+    x, labels = problem.data.x_test[:256], problem.data.y_test[:256]
+    losses = {}
+    for name, start in starts.items():
+        after, _ = loss_and_accuracy(problem.spec, start["weights"], x, labels)
+        losses[name] = [start["mean_loss"], after]
+        np.testing.assert_allclose(losses[name], losses[OURS], rtol=TOLERANCE, err_msg=name)
+    return losses
+
+
+def time_to_accuracy(preset: str, arguments: argparse.Namespace) -> list[dict]:
+    """Each contender once, in a fresh process; compilation counts, judging does not."""
+    if PRESETS[preset].train.dataset != "mnist" or PRESETS[preset].model.task != "classifier":
+        raise SystemExit(f"--to-accuracy is for the classifiers of MNIST. Received: {preset}")
+    weights = initial_weights(preset, arguments.batch_size)
+    rows = []
+    for name in [OURS, *arguments.peers]:
+        with working([name], preset, arguments.batch_size) as workers:
+            found = workers[name].call("to_accuracy", arguments.to_accuracy, arguments.cap, weights)
+        row = {"preset": preset, "contender": name, "batch_size": arguments.batch_size}
+        found = {key: round(value, 4) for key, value in found.items()}
+        rows.append({**row, "target": arguments.to_accuracy, "cap": arguments.cap, **found})
+    return rows
+
+
+def initial_weights(preset: str, batch: int) -> Weights:
+    with working([OURS], preset, batch) as workers:
+        return workers[OURS].call("initial_weights")
+
+
+@contextmanager
+def working(names: list[str], preset: str, batch: int) -> Iterator[dict[str, Worker]]:
+    """A process for each name, ready and idle; all end with the block."""
+    workers = {name: Worker(name, preset, batch) for name in names}
+    try:
+        for worker in workers.values():
+            worker.call("ready")
+        yield workers
+    finally:
+        for worker in workers.values():
+            worker.end()
 
 
 if __name__ == "__main__":
