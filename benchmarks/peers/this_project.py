@@ -1,4 +1,4 @@
-"""`ndmixer.train`, through the `Trainer` that it makes, which draws the weights itself."""
+"""`ndmixer.train`, through the `Trainer` that it makes."""
 
 import tensorflow as tf
 
@@ -23,6 +23,7 @@ class Train:
             batch_size=problem.batch, epochs=10_000, learning_rate=LEARNING_RATE, seed=SEED
         )
         self._trainer = Trainer(self._spec, self._training, self._data)
+        self._trainer.restore({**self._trainer.state(), **weights})
 
     def warm(self) -> None:
         """Compiles the evaluation, which no other contender has, before an epoch ends."""
