@@ -14,6 +14,8 @@ METRICS: tuple[Metric, ...] = get_args(Metric)
 
 Array = NDArray[np.floating]
 
+PIECE = 2**18  # numbers of a batch taken in at once: a megabyte, which stays in the cache
+
 
 class ClassStatistics:
     """Averages and standard deviations of each class over images that come batch by batch.
@@ -62,14 +64,19 @@ class ClassStatistics:
         members = np.zeros((len(self.counts), len(values)), self._dtype)
         members[classes, np.arange(len(values))] = 1
         new = members.sum(axis=1).astype(np.int64)
-        # Around the mean of the batch, so that no large squares cancel.
-        centre = flat.mean(axis=0)
-        centred = flat - centre
         images = np.maximum(new, 1)[:, None]
-        means = (members @ centred).astype(np.float64) / images
-        np.square(centred, out=centred)
-        squares = np.maximum((members @ centred) - images * means**2, 0)
-        means += centre
+        means, squares = (np.empty_like(self._means) for _ in "ms")
+        step = max(1, PIECE // len(flat))
+        for start in range(0, flat.shape[1], step):
+            piece = slice(start, start + step)
+            # Around the mean of the batch, so that no large squares cancel.
+            centre = flat[:, piece].mean(axis=0)
+            centred = flat[:, piece] - centre
+            means[:, piece] = (members @ centred) / images
+            np.square(centred, out=centred)
+            squares[:, piece] = (members @ centred) - images * means[:, piece] ** 2
+            means[:, piece] += centre
+        np.maximum(squares, 0, out=squares)
         total = self.counts + new
         share = (new / np.maximum(total, 1))[:, None]
         shift = np.where(new[:, None] > 0, means - self._means, 0)

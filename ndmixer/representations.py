@@ -15,7 +15,7 @@ from ndmixer.spec import ModelSpec
 
 BATCH = 500  # images at once; bounds the memory
 LARGEST_BATCH = 2_000
-LARGEST_TENSOR = 8 * 2**20  # bytes; larger ones fall out of the cache and take longer
+LARGEST_TENSOR = 16 * 2**20  # bytes; larger ones fall out of the cache and take longer
 
 
 def representations(
@@ -60,8 +60,8 @@ def in_batches(
     """The representation of many images, one batch and one stage at a time.
 
     For what needs no more than one batch at once, in memory that does not grow with the
-    images. Nothing is traced, which for a model seen for the first time takes longer than
-    ten thousand images.
+    images. Where these fill several batches, all of one size, the blocks are compiled; the
+    rest, and few images, would not be worth the wait.
 
     Args:
         spec: The architecture.
@@ -81,12 +81,15 @@ def in_batches(
     named = {name: tf.constant(value, tf.float32) for name, value in weights.items()}
     last = [name for name in stages(spec) if name in wanted][-1]
     size = batch_size(spec)
+    size = -(-len(pixels) // -(-len(pixels) // size))  # no small one at the end
     for start in range(0, len(pixels), size):
         part = slice(start, min(start + size, len(pixels)))
         batch = pixels[part].T.reshape(*spec.in_shape, -1)
-        for name, value in forward(spec, named, tf.constant(batch), without=without):
+        compiled = len(batch.T) == size < len(pixels)
+        steps = forward(spec, named, tf.constant(batch), without=without, compiled=compiled)
+        for name, value in steps:
             if name in wanted:
-                yield part, name, np.moveaxis(value.numpy(), -1, 0)
+                yield part, name, np.moveaxis(np.asarray(value), -1, 0)
             if name == last:
                 break
 

@@ -6,13 +6,14 @@ CPU this is several times faster than the batch-first layers of the Keras model.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import lru_cache
 from math import pi, prod, sqrt
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from ndmixer.accounting import Linear, accounting
+from ndmixer.accounting import Linear, Stage, accounting
 from ndmixer.spec import ModelSpec
 
 
@@ -23,6 +24,7 @@ def forward(
     *,
     after: str = "input",
     without: Collection[str] = (),
+    compiled: bool = False,
 ) -> Iterator[tuple[str, tf.Tensor]]:
     """Runs a model stage by stage.
 
@@ -35,6 +37,9 @@ def forward(
             what went into the block.
         without: Axes of blocks, such as `block_0/axis_1`, whose MLP is left out: the identity
             stands in its place.
+        compiled: Whether the blocks, which take nearly all of the time, are compiled by XLA:
+            one function for all of them, in a tenth of a second for each size of the batch.
+            Then one thousand images take a quarter of the time.
 
     Yields:
         Name and value of `after` and of every later stage in the order of `stages(spec)`,
@@ -55,23 +60,60 @@ def forward(
         )
     yield after, x
     for stage in plan[names.index(after) + 1 :]:
-        if stage.name == "logits":
-            x = tf.reshape(x, (-1, x.shape[-1]))
-        if stage.name == "head" and spec.head == "axis_concat":
-            parts = [_linear(linear, weights, x) for linear in stage.linears]
-            x = tf.concat([tf.reshape(part, (-1, x.shape[-1])) for part in parts], axis=0)
-            yield stage.name, x
-            continue
-        hidden = x
-        for part in stage.axes or (stage,):
-            for linear in () if part.name in without else part.linears:
-                hidden = _linear(linear, weights, hidden)
-            if part is not stage:
-                yield part.name, hidden
-        if stage.gate is not None:
-            hidden = weights[stage.gate] * hidden
-        x = x + hidden if stage.axes and spec.residual else hidden
-        yield stage.name, x
+        run = _compiled if compiled and stage.axes else _stage
+        for name, value in run(spec, stage, weights, x, without):
+            yield name, value
+        x = value
+
+
+def _stage(
+    spec: ModelSpec,
+    stage: Stage,
+    weights: Mapping[str, tf.Tensor],
+    x: tf.Tensor,
+    without: Collection[str],
+) -> Iterator[tuple[str, tf.Tensor]]:
+    """What follows the stage before: the axes of a block, then the stage itself."""
+    if stage.name == "logits":
+        x = tf.reshape(x, (-1, x.shape[-1]))
+    if stage.name == "head" and spec.head == "axis_concat":
+        parts = [_linear(linear, weights, x) for linear in stage.linears]
+        yield stage.name, tf.concat([tf.reshape(p, (-1, x.shape[-1])) for p in parts], axis=0)
+        return
+    hidden = x
+    for part in stage.axes or (stage,):
+        for linear in () if part.name in without else part.linears:
+            hidden = _linear(linear, weights, hidden)
+        if part is not stage:
+            yield part.name, hidden
+    if stage.gate is not None:
+        hidden = weights[stage.gate] * hidden
+    yield stage.name, x + hidden if stage.axes and spec.residual else hidden
+
+
+def _compiled(
+    spec: ModelSpec,
+    stage: Stage,
+    weights: Mapping[str, tf.Tensor],
+    x: tf.Tensor,
+    without: Collection[str],
+) -> Iterator[tuple[str, tf.Tensor]]:
+    """The same of a block, by the function of the first one: they differ in their names alone."""
+    first = next(other for other in accounting(spec).stages if other.axes)
+    named = dict(zip(first.weights, stage.weights, strict=True))
+    axes = zip(first.axes, stage.axes, strict=True)
+    out = frozenset(a.name for a, b in axes if b.name in without)
+    own = {name: weights[other] for name, other in named.items()}
+    values = _block(spec, first, out)(own, x)
+    return zip([*(axis.name for axis in stage.axes), stage.name], values, strict=True)
+
+
+@lru_cache(maxsize=16)
+def _block(spec: ModelSpec, stage: Stage, without: frozenset[str]) -> Callable[..., Any]:
+    def values(weights: dict[str, tf.Tensor], x: tf.Tensor) -> list[tf.Tensor]:
+        return [value for _, value in _stage(spec, stage, weights, x, without)]
+
+    return tf.function(values, autograph=False, jit_compile=True)
 
 
 def _linear(linear: Linear, weights: Mapping[str, tf.Tensor], x: tf.Tensor) -> tf.Tensor:
