@@ -1,6 +1,7 @@
 """How soon the explorer answers: class averages and distances of 10,000 test images.
 
     python benchmarks/explorer.py --preset classifier classifier-tiny --rounds 5
+    python benchmarks/explorer.py --training      while a training fills the cores
 
 Asked as a page asks: through the engine, at the last block. `first` is a model never seen
 before, `again` the same question, `stage` and `metric` another stage and another metric of the
@@ -65,12 +66,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", nargs="+", default=["classifier"], choices=list(PRESETS))
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--training", action="store_true", help="While one goes on.")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["NDMIXER_RUNS"] = folder
         before = os.getloadavg()[0]
         jobs.start_engine()
         milliseconds(made(ModelSpec(depth=0), 99), "embed")  # loads TensorFlow and MNIST
+        if arguments.training:
+            trained = runs.open_run(
+                jobs.submit(PRESETS["classifier"].model, TrainSpec(epochs=1_000))
+            )
+            while (trained.last_event() or {}).get("step", 0) < 1_000:
+                time.sleep(0.1)
         rows = [measure(name, arguments.rounds) for name in arguments.preset]
         jobs.close_engine()
     found = {
@@ -79,7 +87,9 @@ def main() -> None:
         "load": [round(before, 1), round(os.getloadavg()[0], 1)],
         "answers": rows,
     }
-    RESULTS.write_text(json.dumps(found, indent=2) + "\n")
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results["training" if arguments.training else "alone"] = found
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(found, indent=2))
 
 

@@ -67,11 +67,12 @@ class ClassStatistics:
         images = np.maximum(new, 1)[:, None]
         means, squares = (np.empty_like(self._means) for _ in "ms")
         step = max(1, PIECE // len(flat))
+        room = np.empty_like(flat[:, :step])
         for start in range(0, flat.shape[1], step):
             piece = slice(start, start + step)
             # Around the mean of the batch, so that no large squares cancel.
             centre = flat[:, piece].mean(axis=0)
-            centred = flat[:, piece] - centre
+            centred = np.subtract(flat[:, piece], centre, out=room[:, : len(centre)])
             means[:, piece] = (members @ centred) / images
             np.square(centred, out=centred)
             squares[:, piece] = (members @ centred) - images * means[:, piece] ** 2

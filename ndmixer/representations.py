@@ -60,8 +60,8 @@ def in_batches(
     """The representation of many images, one batch and one stage at a time.
 
     For what needs no more than one batch at once, in memory that does not grow with the
-    images. Where these fill several batches, all of one size, the blocks are compiled; the
-    rest, and few images, would not be worth the wait.
+    images. The blocks are compiled if there are several batches; one would not be worth the
+    wait.
 
     Args:
         spec: The architecture.
@@ -80,16 +80,15 @@ def in_batches(
     pixels = _checked(spec, images, wanted)
     named = {name: tf.constant(value, tf.float32) for name, value in weights.items()}
     last = [name for name in stages(spec) if name in wanted][-1]
-    size = batch_size(spec)
-    size = -(-len(pixels) // -(-len(pixels) // size))  # no small one at the end
-    for start in range(0, len(pixels), size):
+    batches = -(-len(pixels) // batch_size(spec))
+    size = -(-len(pixels) // max(1, batches))
+    for start in range(0, len(pixels), size or 1):
         part = slice(start, min(start + size, len(pixels)))
-        batch = pixels[part].T.reshape(*spec.in_shape, -1)
-        compiled = len(batch.T) == size < len(pixels)
-        steps = forward(spec, named, tf.constant(batch), without=without, compiled=compiled)
-        for name, value in steps:
+        # The last one is filled up with images before it: only batches of one size share code.
+        batch = tf.constant(pixels[part.stop - size : part.stop].T.reshape(*spec.in_shape, -1))
+        for name, value in forward(spec, named, batch, without=without, compiled=batches > 1):
             if name in wanted:
-                yield part, name, np.moveaxis(np.asarray(value), -1, 0)
+                yield part, name, np.moveaxis(np.asarray(value), -1, 0)[start - part.stop :]
             if name == last:
                 break
 
