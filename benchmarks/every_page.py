@@ -52,6 +52,8 @@ RUNNING = "/?in_shape=28x28&repr_shape=28x28&out_shape=1x28&epochs=1000"
 BUSY = """() => {
   const app = document.querySelector("[data-testid=stApp]");
   const waits = /Computing \\.\\.\\.|The engine starts/.test(document.body.innerText);
+  const page = location.pathname;
+  if (page === "/" && !document.querySelector(".st-key-maps_forming")) return true;
   const idle = app && app.dataset.testScriptState === "notRunning";
   return !idle || waits || document.querySelector("[data-testid=stSkeleton]") !== null;
 }"""

@@ -61,7 +61,10 @@ def run_curves(
     figure.update_xaxes(title=AXES[over], showgrid=False, rangemode="tozero", zeroline=False)
     figure.update_yaxes(title=unit, gridcolor=theme.grid, zeroline=False)
     if what == "loss":
-        figure.update_yaxes(type="log")
+        # In full: Plotly would write 0.5 and 5 both as 5.
+        ticks = [mark * 10.0**power for power in range(-9, 7) for mark in (1, 2, 5)]
+        text = [f"{tick:g}" for tick in ticks]
+        figure.update_yaxes(type="log", tickmode="array", tickvals=ticks, ticktext=text)
     elif percent:
         figure.update_yaxes(tickformat=".0%")
     _dress(figure, theme, 380, 1.0)

@@ -24,6 +24,7 @@ LETTER, LINE = 6.4, 13
 BOX, BOX_HEIGHT = 58, 40
 SQUARE, ROW_OF = 24, 8
 GAP, PAD = 18, 10
+LEAST = 0.85  # of its size, to which it is drawn smaller before it has to be scrolled
 
 
 def show_flow(spec: ModelSpec, chosen: str, on_choose: Callable[[str], None]) -> None:
@@ -161,6 +162,7 @@ class _Canvas:
         width, height = self.x + 1, self.bottom + 2
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
+            f'style="min-width:{LEAST * width:g}px" '
             f'viewBox="0 0 {width:g} {height:g}" role="group" '
             f'aria-label="The flow of the model">{"".join(self.parts)}</svg>'
         )

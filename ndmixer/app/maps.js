@@ -34,13 +34,16 @@ function number(v) { const a = Math.abs(v); return a && (a < 0.01 || a >= 1000) 
 
 function ratioOf(column) { return Math.min(2.5, Math.max(0.4, column.shape[1] / column.shape[0])); }
 
+// As wide as its maps, or as its heading where that is longer.
+function widthOf(column, header) { return Math.max(ratioOf(column) * header.cell, 6.3 * column.title.length, 5.8 * column.note.length); }
+
 // Ten columns stand in two lines where one would be too narrow; a flow takes as many as it needs.
 function lines(view, header) {
   if (header.flow) {
     const found = [[]], room = view.root.clientWidth - 10;
     let used = 0;
     header.columns.forEach((column, j) => {
-      const width = ratioOf(column) * header.cell + 5;
+      const width = widthOf(column, header) + 5;
       if (used + width > room && used) { found.push([]); used = 0; }
       found.at(-1).push(j); used += width;
     });
@@ -64,7 +67,7 @@ function build(view, header) {
     grid.className = "grid"; root.append(grid);
     const layer = { canvas: document.createElement("canvas"), cells: [] };
     grid.append(layer.canvas); view.layers.push(layer);
-    grid.style.gridTemplateColumns = `max-content ${line.map((j) => `minmax(${header.wrap ? 0 : 14}px, ${(ratios[j] * header.cell).toFixed(1)}px)`).join(" ")}`;
+    grid.style.gridTemplateColumns = `max-content ${line.map((j) => `minmax(${header.wrap ? 0 : 14}px, ${widthOf(header.columns[j], header).toFixed(1)}px)`).join(" ")}`;
     add("span", "");
     for (const j of line) {
       const c = header.columns[j], head = add("div", "head");
@@ -75,7 +78,7 @@ function build(view, header) {
       add("span", "row", name);
       for (const j of line) {
         const c = header.columns[j], map = add("div", "map");
-        map.style.aspectRatio = `${ratios[j]}`;
+        map.style.aspectRatio = `${ratios[j]}`; map.style.maxWidth = `${(ratios[j] * header.cell).toFixed(1)}px`;
         map.setAttribute("role", "img"); map.setAttribute("aria-label", [c.title, name].filter(Boolean).join(" of "));
         if (header.choose) {
           map.setAttribute("role", "button"); map.tabIndex = 0;

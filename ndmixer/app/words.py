@@ -6,7 +6,7 @@ import string
 from ndmixer.accounting import accounting
 from ndmixer.presets import PRESETS
 from ndmixer.runs import Run, Status, queue
-from ndmixer.spec import ModelSpec, format_shape
+from ndmixer.spec import ModelSpec
 
 ENDED = ("finished", "stopped", "diverged", "failed", "interrupted", "unreadable")
 
@@ -77,7 +77,8 @@ def architecture(model: ModelSpec) -> str:
         if preset.model == model:
             return preset.title
     blocks = f"{model.depth} block{'' if model.depth == 1 else 's'}"
-    return f"{model.task.capitalize()}, {format_shape(model.repr_shape)} inside, {blocks}"
+    inside = " × ".join(map(str, model.repr_shape))
+    return f"{model.task.capitalize()}, {inside} inside, {blocks}"
 
 
 def plain(text: str) -> str:
