@@ -133,6 +133,7 @@ def map_grid(
     theme: Theme = LIGHT,
     *,
     top: float | None = None,
+    own: bool = False,
 ) -> "Figure":
     """Maps side by side in one colour scale, symmetric around 0, its range printed.
 
@@ -142,10 +143,14 @@ def map_grid(
         theme: `LIGHT` or `DARK`.
         top: The end of the scale, for several figures of one scale; None is the largest
             magnitude.
+        own: Whether each map has a scale of its own instead, its range in its title.
     """
     from plotly.subplots import make_subplots
 
     images = [as_image(tensor) for tensor in tensors]
+    if own:
+        ranges = [_range(image) for image in images]
+        titles = [f"{t}{_beside(t)}±{_number(r)}" for t, r in zip(titles, ranges, strict=True)]
     top = _range(np.concatenate([image.ravel() for image in images])) if top is None else top
     columns = min(COLUMNS, len(images))
     rows = ceil(len(images) / columns)
@@ -160,7 +165,11 @@ def map_grid(
         height, width = image.shape
         place = {"row": index // columns + 1, "col": index % columns + 1}
         hover = f"{titles[index]}<br>row %{{y}}, column %{{x}}: %{{z:.4g}}<extra></extra>"
-        figure.add_heatmap(z=image, coloraxis="coloraxis", hovertemplate=hover, **place)
+        scale: dict[str, Any] = {"coloraxis": "coloraxis"}
+        if own:
+            end = ranges[index] or 1.0
+            scale = {"colorscale": colour_scale(theme), "zmin": -end, "zmax": end}
+        figure.add_heatmap(z=image, showscale=False, hovertemplate=hover, **scale, **place)
         hidden = {"visible": False, "constrain": "domain"}
         square = 0.4 <= height / width <= 2.5
         figure.update_xaxes(**hidden, **place)
@@ -173,7 +182,8 @@ def map_grid(
         )
     figure.update_annotations(font={"size": 11, "color": theme.text})
     _dress(figure, theme, 40 + rows * (190 if len(images) > 1 else 260), top)
-    _print_range(figure, top)
+    if not own:
+        _print_range(figure, top)
     return figure
 
 
@@ -227,6 +237,7 @@ def matrix(
     cells = [(r, c) for r in range(len(names)) for c in range(len(names))]
     whole = np.issubdtype(table.dtype, np.integer)
     text = [f"{table[cell]:,}" if whole else _fixed(table[cell], _range(table)) for cell in cells]
+    size = min(10.0, 45 / max(map(len, text)))  # or long numbers would run into one another
     strong = [top > 0 and abs(colours[cell]) > 0.6 * top for cell in cells]
     ink = ["#ffffff" if theme is LIGHT else "#0f1217", theme.text]
     figure = go.Figure(
@@ -249,7 +260,7 @@ def matrix(
                 selected={"marker": {"opacity": 0}},
                 unselected={"marker": {"opacity": 0}},
                 text=text,
-                textfont={"size": 10, "color": [ink[0] if s else ink[1] for s in strong]},
+                textfont={"size": size, "color": [ink[0] if s else ink[1] for s in strong]},
                 customdata=[float(table[cell]) for cell in cells],
                 hovertemplate=f"{axes[0]} %{{y}}, {axes[1]} %{{x}}: "
                 f"%{{customdata:{',' if whole else '.4g'}}}<extra></extra>",

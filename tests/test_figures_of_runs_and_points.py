@@ -71,3 +71,14 @@ def test_figures_can_share_one_scale():
     for figure in (grid, table):
         assert (figure.layout.coloraxis.cmin, figure.layout.coloraxis.cmax) == (-7, 7)
     assert [np.shape(map_.z) for map_ in grid.data] == [(2, 3), (4, 4)]
+
+
+def test_a_map_can_have_a_scale_of_its_own():
+    figure = map_grid([np.full((2, 3), -0.5), np.full((4, 4), 8.0)], ["a", "block 0"], own=True)
+    assert [(map_.zmin, map_.zmax) for map_ in figure.data] == [(-0.5, 0.5), (-8, 8)]
+    assert [note.text for note in figure.layout.annotations] == ["a · ±0.5", "block 0<br>±8"]
+
+
+def test_long_numbers_stand_smaller_in_a_table():
+    sizes = [matrix(np.eye(3) * top, NAMES[:3]).data[1].textfont.size for top in (1, 0.001)]
+    assert sizes[1] < sizes[0] == 10

@@ -68,8 +68,6 @@ def _image(pair: list[Run], names: tuple[str, str], info: DatasetInfo) -> None:
     if found[0] is None or found[1] is None:
         return
     strips = [{n: v for n, v in stages.items() if n != "logits"} for stages in found if stages]
-    sizes = [np.abs(v[np.isfinite(v)]).max(initial=0) for s in strips for v in s.values()]
-    top = float(max(sizes))
     for name, column, run, stages, strip, side in zip(
         names, st.columns(2, gap="medium"), pair, found, strips, SIDES, strict=True
     ):
@@ -81,11 +79,12 @@ def _image(pair: list[Run], names: tuple[str, str], info: DatasetInfo) -> None:
             titles = [stage.replace("_", " ") for stage in strip]
             note = layout_note(strip[last_block(run.model_spec)].shape)
             text = (
-                f"Test image {index:,} at every main stage{_taken(stages, info)}. Both runs share "
-                f"one colour scale, to ±{top:.3g}. Look for the stage at which they part. {note}"
+                f"Test image {index:,} at every main stage{_taken(stages, info)}. Each map has its "
+                f"own colour scale, to ± the number above it. Look for the stage at which they "
+                f"part. {note}"
             )
-            figure = map_grid(list(strip.values()), titles, theme(), top=top)
-            figure.update_layout(height=80 + 125 * -(-len(strip) // COLUMNS))
+            figure = map_grid(list(strip.values()), titles, theme(), own=True)
+            figure.update_layout(height=40 + 145 * -(-len(strip) // COLUMNS))
             draw(figure, f"strip-{side}", text, strip)
 
 
