@@ -5,10 +5,10 @@
 A real browser watches a real run on this machine, whose cores the training keeps busy. The
 result is printed as JSON:
 
-* `updates_per_s`: how often the chart drew; the page asks for one each 0.4 s;
+* `updates_per_s`: how often the chart drew; the page asks for one each 0.45 s;
 * `new_points_per_s`: how often it then had more to show;
 * `chart_kept`: whether its canvas was the same one to the end;
-* `server_ms_per_tick`: CPU time of the web process, all its threads, in each 0.4 s, with
+* `server_ms_per_tick`: CPU time of the web process, all its threads, in each 0.45 s, with
   `server_ms_per_tick_ended` the same once the run has ended and nothing is new;
 * `long_tasks`: pieces of JavaScript that held the browser for over 50 ms: their number and
   the longest, in milliseconds;
@@ -29,7 +29,7 @@ from ndmixer import PRESETS
 from tests.browser.real_app import FLAGS, App, find_chrome
 
 SLOW = 180_000  # milliseconds
-TICK = 0.4  # seconds, of the fragment of the page that is live
+TICK = 0.45  # seconds between two questions of the browser, see `live.js`
 WATCH = """
 window.drawn = 0; window.grown = 0; window.tasks = [];
 const clear = CanvasRenderingContext2D.prototype.clearRect;

@@ -17,7 +17,7 @@ class Preset:
         title: One line for people.
         model: The architecture.
         train: The training it had.
-        parameters: Printed number of parameters.
+        parameters: Number of parameters; of those of the experiment the printed one.
         result: Last printed test accuracy (a classifier, 0 to 1) or test RMSE (an
             autoencoder, in units of a pixel's range 0 to 1); None of the one that is ours.
     """

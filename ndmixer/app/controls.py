@@ -143,19 +143,6 @@ def differences(choice: tuple[ModelSpec, TrainSpec], run: Run) -> list[str]:
 def set_controls(model: ModelSpec, train: TrainSpec) -> None:
     """Puts a specification into the widgets; before they are drawn, or in a callback."""
     state = st.session_state
-    set_architecture(model)
-    state.dataset = train.dataset
-    state.batch_size, state.epochs = train.batch_size, train.epochs
-    state.learning_rate, state.seed = train.learning_rate, train.seed
-    state.schedule = train.schedule
-    state.train_images = _images(train)
-    state.target_accuracy = train.target_accuracy or NO_LIMIT
-    state.max_seconds = train.max_seconds or NO_LIMIT
-
-
-def set_architecture(model: ModelSpec) -> None:
-    """Puts a model into the widgets; before they are drawn, or in a callback."""
-    state = st.session_state
     state.task = model.task
     state.in_shape = format_shape(model.in_shape)
     for axis, size in enumerate(model.repr_shape, start=1):
@@ -170,6 +157,13 @@ def set_architecture(model: ModelSpec) -> None:
     )
     state.activation, state.embedding = model.activation, model.embedding
     state.hidden_size = model.hidden_size or AXIS_SIZE
+    state.dataset = train.dataset
+    state.batch_size, state.epochs = train.batch_size, train.epochs
+    state.learning_rate, state.seed = train.learning_rate, train.seed
+    state.schedule = train.schedule
+    state.train_images = _images(train)
+    state.target_accuracy = train.target_accuracy or NO_LIMIT
+    state.max_seconds = train.max_seconds or NO_LIMIT
 
 
 def controls() -> Choice:

@@ -39,9 +39,14 @@ def address(run: Run, stage: str, ghost: Run | None, one_scale: bool) -> str:
     return f"feed/{quote(run.id)}?{urlencode(query)}"
 
 
-def state(run: Run, status: Status) -> str:
-    """All that Streamlit draws of a run while it trains; another one asks for a run of it."""
-    rate = curves_of(run).last.get("learning_rate")
+def state(run: Run, status: Status, rate: float | None) -> str:
+    """All that Streamlit draws of a run while it trains; another one asks for a run of it.
+
+    Args:
+        run: The run that is shown.
+        status: Its status.
+        rate: The learning rate of its last steps.
+    """
     files = [(run.folder / name).exists() for name in ("live.npz", "averages.npz")]
     others = folder_changed()
     return json.dumps(
@@ -63,15 +68,15 @@ def curves_and_progress(
     run: Run, status: Status, stage: str, ghost: Run | None, one_scale: bool
 ) -> bytes:
     """What the live component is fed with."""
-    ended = status in ENDED
+    ended, curves = status in ENDED, curves_of(run)
     return live.packed(
-        curves_of(run),
+        curves,
         hint(status),
         task=run.model_spec.task,
         ended=ended,
         ghost=curves_of(ghost) if ghost else None,
         feed="" if ended else address(run, stage, ghost, one_scale),
-        state=state(run, status),
+        state=state(run, status, curves.last.get("learning_rate")),
         stage=stage,
         soon=run.awaited(status) is not None,
     )
@@ -94,17 +99,17 @@ def _answer(request: Request) -> Response:
         status, model, dataset = run.status(), run.model_spec, run.train_spec.dataset
         ghost = open_run(query["ghost"]) if query.get("ghost") else None
         stage, one_scale = query["stage"], query.get("scale") == "1"
-        parts = {"live": curves_and_progress(run, status, stage, ghost, one_scale)}
-        arrays, averages = arrays_of(run, ended=False)
-        had = query.get("have", "").split()
-        have = [str(int(found["step"])) for found in (arrays, averages) if found]
-        if arrays and have != had:
-            moment = moment_of(int(arrays["step"]))
-            news = averages if have[1:] != had[1:] else None
-            maps = pictures(model, dataset, arrays, news, moment, stage, one_scale)
-            parts |= {key: found.packed(key) for key, found in maps.items()}
     except (KeyError, ValueError):  # deleted meanwhile, or no address of ours
         return Response(status_code=404)
+    parts = {"live": curves_and_progress(run, status, stage, ghost, one_scale)}
+    arrays, averages = arrays_of(run, ended=False)
+    had = query.get("have", "").split()
+    have = [str(int(found["step"])) for found in (arrays, averages) if found]
+    if arrays and stage in arrays and have != had:
+        moment = moment_of(int(arrays["step"]))
+        news = averages if have[1:] != had[1:] else None
+        maps = pictures(model, dataset, arrays, news, moment, stage, one_scale)
+        parts |= {key: found.packed(key) for key, found in maps.items()}
     sizes = [(name, len(part)) for name, part in parts.items()]
     text = json.dumps({"have": " ".join(have), "parts": sizes}).encode()
     content = b"".join([len(text).to_bytes(4, "little"), text, *parts.values()])

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import streamlit as st
@@ -109,11 +109,6 @@ def show(maps: Maps, key: str, on_choose: Callable[[int], None] | None = None) -
             on_choose(chosen)
 
     _component(key=key, data=maps.packed(key), on_column_change=take)
-
-
-def show_maps(columns: Sequence[Column], rows: Sequence[str], *, key: str, **looks: Any) -> None:
-    """Draws maps that stand still; `looks` are the other attributes of `Maps`."""
-    show(Maps(columns, rows, **looks), key)
 
 
 def magnitude(images: np.ndarray) -> float:

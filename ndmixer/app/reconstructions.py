@@ -9,7 +9,7 @@ from ndmixer import jobs
 from ndmixer.app.choices import bind, choose
 from ndmixer.app.choose_image import choose_index
 from ndmixer.app.explorer import Place, answer, explain, readable_runs
-from ndmixer.app.maps import Column, show_maps
+from ndmixer.app.maps import Column, Maps, show
 from ndmixer.figures import as_image
 from ndmixer.reconstruction import Order
 
@@ -83,7 +83,7 @@ def show_images(place: Place, found: Mapping[str, np.ndarray], order: Order) -> 
             )
         ]
         label = "Output minus input of each image, its RMSE above it"
-        show_maps(columns, ["difference"], key="differences", cell=CELL, wrap=True, label=label)
+        show(Maps(columns, ["difference"], cell=CELL, wrap=True, label=label), "differences")
     text = (
         "Above, what goes in and what comes out. Below, the RMSE of each image, and its output "
         "minus its input: orange where too bright, blue where too dark. Look for strokes that are "
@@ -153,9 +153,7 @@ def _strip(
         Column(title, note, np.stack([_picture(images[i]) for images in rows.values()]))
         for i, (title, note) in enumerate(zip(titles, notes, strict=True))
     ]
-    show_maps(
-        columns, list(rows), key=f"{key}-maps", scale="grey", cell=CELL, wrap=True, label=label
-    )
+    show(Maps(columns, list(rows), scale="grey", cell=CELL, wrap=True, label=label), f"{key}-maps")
 
 
 def _picture(image: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from ndmixer.app.choices import bind, choose
-from ndmixer.app.maps import Column, Maps, Scale, magnitude, show, show_maps
+from ndmixer.app.maps import Column, Maps, Scale, magnitude, show
 from ndmixer.figures import layout_note
 from ndmixer.tensors import Others, arranged
 
@@ -155,7 +155,7 @@ def show_pair(
         if not change:  # an input is no change, and has a scale of its own then
             given, scale = replace(given, top=top), "shared"
     label = f"Heat maps: the input and {title}"
-    show_maps([given, shown], [""], key="pair", scale=scale, cell=LARGE, label=label)
+    show(Maps([given, shown], [""], scale=scale, cell=LARGE, label=label), "pair")
     text = (
         "Left what the model is given, right what it has become. Look for what is left of the "
         "shape of the digit, and for what stands out."

@@ -6,7 +6,7 @@ import streamlit as st
 from ndmixer.app.bars import Bar, percent, show_bars
 from ndmixer.app.downloads import matrix_table
 from ndmixer.app.explorer import Place, explain
-from ndmixer.app.maps import Column, magnitude, show_maps
+from ndmixer.app.maps import Column, Maps, magnitude, show
 from ndmixer.app.stage_maps import spoken
 from ndmixer.app.words import plain
 from ndmixer.figures import as_image
@@ -69,7 +69,7 @@ def _reconstruction(found: OneImage) -> None:
     pictures = {"made": (made, scale), "made − given": (error, None)}
     columns = [Column(name, "", _flat(a), top) for name, (a, top) in pictures.items()]
     label = "Heat maps: the reconstruction and its error"
-    show_maps(columns, [""], key="made", scale="own", cell=150, label=label)
+    show(Maps(columns, [""], scale="own", cell=150, label=label), "made")
     st.markdown("**If it stopped there**")
     exits = found["exits"]
     errors = [_rmse(array - given) for array in exits.values()]
@@ -78,7 +78,7 @@ def _reconstruction(found: OneImage) -> None:
         for (name, array), rmse in zip(exits.items(), errors, strict=True)
     ]
     label = "Heat maps: the reconstruction if the model stopped after each block"
-    show_maps(columns, [""], key="exit_maps", cell=84, flow=True, label=label)
+    show(Maps(columns, [""], cell=84, flow=True, label=label), "exit_maps")
     text = (
         "The head, trained for what the last block returns, reads what is there earlier; below "
         "each name its RMSE. Look for the block after which the image is there."

@@ -1,0 +1,103 @@
+"""What a browser is answered that asks for a run in training."""
+
+import json
+
+import numpy as np
+import pytest
+from starlette.requests import Request
+from starlette.routing import Match
+
+from ndmixer import ModelSpec, TrainSpec, accounting, jobs, runs
+from ndmixer.app import feed
+
+SPEC = ModelSpec(repr_shape=(3, 4), depth=2)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setenv("NDMIXER_RUNS", str(tmp_path))
+    monkeypatch.setattr(jobs, "engine_state", lambda: "ready")
+    run = runs.create(SPEC, TrainSpec())
+    told(run, 8)
+    with run.lock():
+        yield run
+
+
+def told(run, step):
+    run.append({"phase": "training", "step": step, "total_steps": 99, "loss": 1.0, "accuracy": 0.5})
+
+
+def arrays(step):
+    random = np.random.default_rng(step)
+    shapes = {stage.name: stage.shape for stage in accounting(SPEC).stages}
+    made = {n: random.normal(size=(10, *s)).astype(np.float32) for n, s in shapes.items()}
+    return {**made, "step": np.array(step), "labels": np.arange(10), "images": np.array(1_000)}
+
+
+def asked(run, have="", **change):
+    """Status, header and parts of the answer."""
+    address = feed.address(run, "block_1", None, one_scale=False)
+    for old, new in change.items():
+        address = address.replace(old, new)
+    path, _, query = address.partition("?")
+    scope = {"type": "http", "method": "GET", "path": f"/{path}", "headers": []}
+    scope["query_string"] = f"{query}&have={have.replace(' ', '+')}".encode()
+    found, more = feed.ROUTE.matches(scope)
+    assert found is Match.FULL
+    response = feed.ROUTE.endpoint(Request(scope | more))
+    if response.status_code != 200:
+        return response.status_code, {}, {}
+    content = response.body
+    start = 4 + int.from_bytes(content[:4], "little")
+    header, parts = json.loads(content[4:start]), {}
+    for name, size in header["parts"]:
+        parts[name], start = content[start : start + size], start + size
+    assert start == len(content)
+    return 200, header, parts
+
+
+def head(part):
+    return json.loads(part[4 : 4 + int.from_bytes(part[:4], "little")])
+
+
+def test_the_curves_come_alone_until_there_are_probes(run):
+    _, header, parts = asked(run)
+    assert (header["have"], list(parts)) == ("", ["live"])
+    assert head(parts["live"])["readouts"]["counter"].endswith("step 000,008")
+
+
+def test_maps_come_once_and_again_when_they_are_new(run):
+    run.save_live(arrays(8))
+    run.save_averages(arrays(5))
+    _, header, parts = asked(run)
+    assert header["have"] == "8 5"
+    assert list(parts) == ["live", "probes", "forming", "averages", "distances"]
+    assert all(head(part)["key"] == name for name, part in parts.items() if name != "live")
+    sent = np.frombuffer(parts["probes"][-10 * 12 * 4 :], np.float32)
+    np.testing.assert_array_equal(sent, arrays(8)["block_1"].ravel())
+
+    assert list(asked(run, have="8 5")[2]) == ["live"]
+    run.save_live(arrays(9))
+    _, header, parts = asked(run, have="8 5")
+    assert (header["have"], list(parts)) == ("9 5", ["live", "probes", "forming"])
+
+
+def test_what_streamlit_draws_is_told_apart(run):
+    def state():
+        return head(asked(run)[2]["live"])["state"]
+
+    before = state()
+    told(run, 9)
+    assert state() == before  # the curves go on, the words and buttons do not
+    run.ask("pause")
+    assert state() != before
+
+
+@pytest.mark.parametrize("change", [{"feed/": "feed/x"}, {"ghost=": "ghost=x"}, {"stage": "stag"}])
+def test_what_is_not_there_is_said(run, change):
+    assert asked(run, **change)[0] == 404
+
+
+def test_a_stage_that_the_model_lacks_is_passed_over(run):
+    run.save_live(arrays(8))
+    assert list(asked(run, block_1="block_7")[2]) == ["live"]
