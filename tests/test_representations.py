@@ -79,7 +79,7 @@ def test_batches_one_after_the_other_are_the_whole(case, monkeypatch):
     seen = []
     for part, name, values in in_batches(spec, weights, images, wanted):
         seen.append((part.start, name))
-        np.testing.assert_allclose(values, expected[name][part], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(values, expected[name][part], rtol=1e-5, atol=1e-6)
     assert seen == [(start, name) for start in (0, 8, 16) for name in wanted]
 
 
