@@ -1,0 +1,174 @@
+"""From a specification to the table of operations that the compiled code follows."""
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ndmixer.accounting import Linear, Stage, accounting
+from ndmixer.kernels.step import ACTIVATIONS, COLUMNS, LANES, LINEAR, MERGE, OPERATION
+from ndmixer.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is computed for a group of images, in which order, and where it lies.
+
+    Attributes:
+        operations: Shape (operations,), of `OPERATION`.
+        stages: Where the representation at each stage begins, by the stage's name.
+        packed, gradient: Where columns are packed, and the gradient of the output lies.
+        floats: Length of the memory of one group.
+        parameters: Length of the vector of all weights.
+    """
+
+    operations: NDArray[np.void]
+    stages: dict[str, int]
+    packed: int
+    gradient: int
+    floats: int
+    parameters: int
+
+
+def make_plan(spec: ModelSpec) -> Plan:
+    """Lays out the tensors of a model; the first is the images."""
+    account = accounting(spec)
+    layout = _Layout(account.weights)
+    output = layout.forward(spec, account.stages)
+    linears = [linear for stage in account.stages for linear in stage.linears]
+    tensors = max(max(prod(linear.in_shape), prod(linear.shape)) for linear in linears)
+    gradient = layout.top
+    packed = layout.backward(output, tensors)
+    longest = max(max(linear.kernel_shape) for linear in linears)
+    names = OPERATION.names or ()
+    rows = [tuple(operation.get(name, -1) for name in names) for operation in layout.operations]
+    return Plan(
+        operations=np.array(rows, OPERATION),
+        stages=layout.stages,
+        packed=packed,
+        gradient=gradient,
+        floats=packed + longest * COLUMNS * LANES,
+        parameters=account.parameters,
+    )
+
+
+class _Layout:
+    """Gives out the memory of one group and writes down the operations."""
+
+    def __init__(self, weights: dict[str, tuple[int, ...]]) -> None:
+        sizes = [prod(shape) for shape in weights.values()]
+        starts = np.cumsum([0, *sizes])[:-1].tolist()
+        self.weights = dict(zip(weights, starts, strict=True))
+        self.operations: list[dict[str, int]] = []
+        self.stages: dict[str, int] = {}
+        self.inside: dict[int, int] = {}  # parts of a tensor, to its place
+        self.top = 0
+
+    def tensor(self, size: int) -> int:
+        """The place of a new tensor."""
+        here = self.top
+        self.top += size * LANES
+        return here
+
+    def forward(self, spec: ModelSpec, stages: tuple[Stage, ...]) -> int:
+        """The operations from the images to the output, whose place is returned."""
+        x = self.tensor(prod(spec.in_shape))
+        self.stages["input"] = x
+        for stage in stages[1:]:
+            if stage.name == "head" and spec.head == "axis_concat":
+                x = self.side_by_side(stage, x)
+            else:
+                x = self.stage(spec, stage, x)
+            self.stages[stage.name] = x
+        return x
+
+    def stage(self, spec: ModelSpec, stage: Stage, x: int) -> int:
+        """One map after another; around those of a block its gate and residual."""
+        hidden = x
+        for part in stage.axes or (stage,):
+            for linear in part.linears:
+                hidden = self.linear(linear, hidden, self.tensor(prod(linear.shape)))
+            if part is not stage:
+                self.stages[part.name] = hidden
+        if not stage.axes or not (stage.gate or spec.residual):
+            return hidden
+        size = prod(stage.shape)
+        merge = {
+            "kind": MERGE,
+            "input": x if spec.residual else -1,
+            "other": hidden,
+            "output": self.tensor(size),
+            "size": size,
+        }
+        if stage.gate:
+            merge["gate"] = self.weights[stage.gate]
+        self.operations.append(merge)
+        return merge["output"]
+
+    def side_by_side(self, stage: Stage, x: int) -> int:
+        """Every map alone upon the same tensor; what they return, one after the other."""
+        y = self.tensor(prod(stage.shape))
+        part = y
+        for linear in stage.linears:
+            self.linear(linear, x, part)
+            self.inside[part] = y
+            part += prod(linear.shape) * LANES
+        return y
+
+    def linear(self, linear: Linear, x: int, y: int) -> int:
+        """One kernel along one axis, with its activation; returns the place of the result."""
+        size, units = linear.kernel_shape
+        activation = ACTIVATIONS.index(linear.activation or "linear")
+        self.operations.append(
+            {
+                "kind": LINEAR,
+                "input": x,
+                "output": y,
+                "left": prod(linear.in_shape[: linear.axis - 1]),
+                "size": size,
+                "right": prod(linear.in_shape[linear.axis :]),
+                "units": units,
+                "kernel": self.weights[f"{linear.name}/kernel"],
+                "bias": self.weights[f"{linear.name}/bias"],
+                "activation": activation,
+                "slope": self.tensor(prod(linear.shape)) if activation else -1,
+            }
+        )
+        return y
+
+    def backward(self, output: int, size: int) -> int:
+        """Where each operation finds and leaves gradients; returns the end of their memory.
+
+        Args:
+            output: The place of the output, whose gradient lies at the beginning.
+            size: Of the largest tensor. Each gradient has a buffer so large, that another one
+                gets as soon as nobody reads it any more.
+        """
+        gradients = {output: self.tensor(size)}
+        free: list[int] = []
+
+        def buffer() -> int:
+            return free.pop() if free else self.tensor(size)
+
+        for operation in reversed(self.operations):
+            x, y = operation["input"], operation["output"]
+            whole = self.inside.get(y, y)
+            done = gradients[whole] + y - whole
+            operation["output_gradient"] = done
+            if operation["kind"] == MERGE:
+                operation["other_gradient"] = buffer()
+                gradients[operation["other"]] = operation["other_gradient"]
+                if x >= 0:
+                    del gradients[y]
+                    gradients[x] = done
+                    continue
+            elif x != self.stages["input"]:
+                operation["add"] = int(x in gradients)
+                if x not in gradients:
+                    gradients[x] = buffer()
+                operation["input_gradient"] = gradients[x]
+            if y == whole:  # the last one that reads it
+                del gradients[whole]
+                free.append(done)
+        return self.top

@@ -1,0 +1,714 @@
+"""The arithmetic of a training step as compiled code.
+
+A group of `LANES` images is worked on at a time, one image a lane of the processor's vector
+registers: every number of a tensor is a vector, every weight a scalar, and mixing along any
+axis is a product of a small kernel with columns of vectors, in which nothing is transposed.
+`work` holds all tensors of one group, one after the other; places in it are counted in floats.
+What is done in which order stands in a table of `OPERATION`, so that one compiled program
+serves every architecture.
+
+All of it lies in one file: Numba's cache of compiled code looks at a function's own file alone.
+"""
+
+import operator
+import os
+
+import llvmlite.binding
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.core.datamodel import models
+from numba.extending import intrinsic, overload, register_model
+
+LANES = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8
+ROWS, COLUMNS = 4, 3  # of the tile of a product that is held in vector registers
+PATIENCE = 1_000  # looks at a barrier before the core is offered to others
+
+LINEAR, MERGE = 0, 1
+ACTIVATIONS = ("linear", "gelu", "relu", "silu", "tanh")  # numbered by their place
+GELU, RELU, SILU, TANH = 1, 2, 3, 4
+
+# LINEAR: output = activation(kernel^T input + bias) along the middle of (left, size, right),
+#   which becomes `units` long; the derivative of the activation is kept at `slope`. Backward,
+#   the gradient of the input is written, or added to what is there if `add`.
+# MERGE: output = input + gate * other. Backward, the gradient of `other` is written; that of
+#   the input is the output's own.
+# -1 stands for what there is not: no input (the output is gate * other), no gate (it is 1),
+# no slope to keep, no gradient of the input wanted.
+OPERATION = np.dtype(
+    [
+        (name, np.int64)
+        for name in (
+            *("kind", "input", "output", "input_gradient", "output_gradient", "add"),
+            *("left", "size", "right", "units", "kernel", "bias", "activation", "slope"),
+            *("other", "other_gradient", "gate"),
+        )
+    ]
+)
+
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Keras's defaults for Adam
+
+# Sums are taken in any order, a product and a sum are rounded once; NaN and infinity stay.
+compiled = njit(fastmath={"contract", "reassoc", "nsz", "arcp"}, error_model="numpy")
+f32 = np.float32
+
+
+def cached(function):
+    """Compiles what Python calls, which needs no lock of Python's; kept on disk where one can."""
+    options = {"fastmath": {"contract"}, "error_model": "numpy", "nogil": True}
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder to keep it in
+        return njit(**options)(function)
+
+
+# ---- vectors --------------------------------------------------------------------------------
+
+
+class Vector(types.Type):
+    """One float32 for each lane, in Numba's terms."""
+
+    def __init__(self):
+        super().__init__(name=f"Vector({LANES})")
+
+
+VECTOR = Vector()
+FLOATS = ir.VectorType(ir.FloatType(), LANES)
+INTEGERS = ir.VectorType(ir.IntType(32), LANES)
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager, kind):
+        super().__init__(manager, kind, FLOATS)
+
+
+def _filled(builder, value):
+    none = ir.Constant(FLOATS, ir.Undefined)
+    one = builder.insert_element(none, value, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(one, none, ir.Constant(INTEGERS, [0] * LANES))
+
+
+def _place(context, builder, array_type, array, index):
+    """Pointer to the vector that begins at an index of a flat float32 array."""
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [index]), FLOATS.as_pointer())
+
+
+def _call(builder, name, result, *arguments, **flags):
+    kind = ir.FunctionType(result, [argument.type for argument in arguments])
+    function = cgutils.get_or_insert_function(builder.module, kind, name)
+    return builder.call(function, arguments, **flags)
+
+
+@intrinsic
+def load(typing, array, index):
+    """The vector that begins at an index of a flat float32 array."""
+
+    def code(context, builder, signature, arguments):
+        place = _place(context, builder, signature.args[0], *arguments)
+        return builder.load(place, align=4)
+
+    return VECTOR(array, types.int64), code
+
+
+@intrinsic
+def store(typing, array, index, vector):
+    """Writes a vector from an index of a flat float32 array on."""
+
+    def code(context, builder, signature, arguments):
+        place = _place(context, builder, signature.args[0], *arguments[:2])
+        builder.store(arguments[2], place, align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, VECTOR), code
+
+
+@intrinsic
+def splat(typing, number):
+    """A number in every lane."""
+
+    def code(context, builder, signature, arguments):
+        return _filled(builder, arguments[0])
+
+    return VECTOR(types.float32), code
+
+
+@intrinsic
+def fma(typing, a, b, c):
+    """`a * b + c`, rounded once."""
+
+    def code(context, builder, signature, arguments):
+        return _call(builder, f"llvm.fma.v{LANES}f32", FLOATS, *arguments)
+
+    return VECTOR(VECTOR, VECTOR, VECTOR), code
+
+
+@intrinsic
+def total(typing, vector):
+    """The sum of the lanes."""
+
+    def code(context, builder, signature, arguments):
+        name, zero = f"llvm.vector.reduce.fadd.v{LANES}f32", ir.Constant(ir.FloatType(), 0.0)
+        return _call(builder, name, ir.FloatType(), zero, *arguments, fastmath=("reassoc",))
+
+    return types.float32(VECTOR), code
+
+
+@intrinsic
+def where_negative(typing, vector, a, b):
+    """`a` in the lanes in which the vector is below 0, else `b`."""
+
+    def code(context, builder, signature, arguments):
+        vector, a, b = arguments
+        negative = builder.fcmp_ordered("<", vector, ir.Constant(FLOATS, [0.0] * LANES))
+        return builder.select(negative, a, b)
+
+    return VECTOR(VECTOR, VECTOR, VECTOR), code
+
+
+@intrinsic
+def power_of_two(typing, shifted):
+    """2 to the whole number n, given n + 1.5 * 2**23, whose lowest bits are n."""
+
+    def code(context, builder, signature, arguments):
+        bits = builder.bitcast(arguments[0], INTEGERS)
+        exponent = builder.add(bits, ir.Constant(INTEGERS, [127] * LANES))
+        bits = builder.shl(exponent, ir.Constant(INTEGERS, [23] * LANES))
+        return builder.bitcast(bits, FLOATS)
+
+    return VECTOR(VECTOR), code
+
+
+def _infix(symbol, instruction):
+    """Lets vectors, and numbers beside them, be written as in a formula."""
+
+    @intrinsic
+    def apply(typing, a, b):
+        def code(context, builder, signature, arguments):
+            return getattr(builder, instruction)(*arguments, flags=("contract",))
+
+        return VECTOR(VECTOR, VECTOR), code
+
+    @overload(symbol)
+    def choose(a, b):
+        if a == VECTOR and b == VECTOR:
+            return lambda a, b: apply(a, b)
+        if a == VECTOR and isinstance(b, types.Float):
+            return lambda a, b: apply(a, splat(f32(b)))
+        if b == VECTOR and isinstance(a, types.Float):
+            return lambda a, b: apply(splat(f32(a)), b)
+        return None
+
+
+_infix(operator.add, "fadd")
+_infix(operator.sub, "fsub")
+_infix(operator.mul, "fmul")
+_infix(operator.truediv, "fdiv")
+
+
+# ---- activations: value and derivative ------------------------------------------------------
+
+
+@compiled
+def exp(x):
+    """Of x <= 0, to rounding; below -87 it is that of -87. Polynomial: Cephes, expf."""
+    x = where_negative(x + 87.0, splat(f32(-87.0)), x)
+    shifted = x * 1.44269504 + 12582912.0
+    n = shifted - 12582912.0
+    r = x - n * 0.693359375 - n * -2.12194440e-4
+    p = r * 1.9875691500e-4 + 1.3981999507e-3
+    p = r * p + 8.3334519073e-3
+    p = r * p + 4.1665795894e-2
+    p = r * p + 1.6666665459e-1
+    p = r * p + 5.0000001201e-1
+    return (p * (r * r) + r + 1.0) * power_of_two(shifted)
+
+
+@compiled
+def gelu(x):
+    """`x * Phi(x)`; Phi to 1e-7, as erf by Abramowitz and Stegun, 7.1.26."""
+    e = exp(x * x * -0.5)
+    t = 1.0 / (where_negative(x, 0.0 - x, x) * 0.23164188 + 1.0)
+    p = t * 1.061405429 + -1.453152027
+    p = t * p + 1.421413741
+    p = t * p + -0.284496736
+    p = t * p + 0.254829592
+    tail = p * t * e * 0.5
+    cdf = where_negative(x, tail, 1.0 - tail)
+    return x * cdf, x * e * 0.39894228 + cdf
+
+
+@compiled
+def relu(x):
+    """`max(x, 0)`."""
+    zero, one = splat(f32(0.0)), splat(f32(1.0))
+    return where_negative(x, zero, x), where_negative(0.0 - x, one, zero)
+
+
+@compiled
+def silu(x):
+    """`x * sigmoid(x)`."""
+    e = exp(where_negative(x, x, 0.0 - x))
+    s = where_negative(x, e, splat(f32(1.0))) / (e + 1.0)
+    return x * s, s + x * s * (1.0 - s)
+
+
+@compiled
+def tanh(x):
+    """The hyperbolic tangent."""
+    e = exp(where_negative(x, x, 0.0 - x) * 2.0)
+    t = (1.0 - e) / (1.0 + e)
+    return where_negative(x, 0.0 - t, t), 1.0 - t * t
+
+
+@compiled
+def activate(kind, work, at, slope, count):
+    """Replaces `count` vectors from `at` on by their activation; its derivative goes to `slope`."""
+    for n in range(0, count * LANES, LANES):
+        x = load(work, at + n)
+        if kind == GELU:
+            value, derivative = gelu(x)
+        elif kind == RELU:
+            value, derivative = relu(x)
+        elif kind == SILU:
+            value, derivative = silu(x)
+        else:
+            value, derivative = tanh(x)
+        store(work, at + n, value)
+        if slope >= 0:
+            store(work, slope + n, derivative)
+
+
+# ---- products -------------------------------------------------------------------------------
+
+
+@compiled
+def offset(column, left, size, right):
+    """Where a column begins in a tensor (left, size, right); after the last it is the last."""
+    i, j = divmod(min(column, left * right - 1), right)
+    return (i * size * right + j) * LANES
+
+
+@compiled
+def load3(work, x0, x1, x2):
+    """Three vectors."""
+    return load(work, x0), load(work, x1), load(work, x2)
+
+
+@compiled
+def store3(work, x0, x1, x2, a, b, c):
+    """Writes three vectors."""
+    store(work, x0, a)
+    store(work, x1, b)
+    store(work, x2, c)
+
+
+@compiled
+def pack(work, x0, x1, x2, size, right, to):
+    """Copies COLUMNS columns beside one another.
+
+    Their rows may lie a power of two apart, where they drive each other out of the cache.
+    """
+    for k in range(0, size * right * LANES, right * LANES):
+        a, b, c = load3(work, x0 + k, x1 + k, x2 + k)
+        store3(work, to, to + LANES, to + 2 * LANES, a, b, c)
+        to += COLUMNS * LANES
+
+
+@compiled
+def tile(
+    weights, kernel, row_step, step, bias, add, r0, rows, work, packed, steps, right, y0, y1, y2
+):
+    """ROWS rows from r0 of a product, for COLUMNS packed columns.
+
+    Row r is the sum over k < steps of weights[kernel + r * row_step + k * step] times the
+    columns' k-th vector, upon the bias of the row, what was there (`add`), or 0. The columns of
+    the result begin at y0, y1 and y2. A row after the last is the last once more.
+    """
+    r1, r2, r3 = min(r0 + 1, rows - 1), min(r0 + 2, rows - 1), min(r0 + 3, rows - 1)
+    row = right * LANES
+    ya, yb, yc, yd = r0 * row, r1 * row, r2 * row, r3 * row
+    if add:
+        a0, a1, a2 = load3(work, y0 + ya, y1 + ya, y2 + ya)
+        b0, b1, b2 = load3(work, y0 + yb, y1 + yb, y2 + yb)
+        c0, c1, c2 = load3(work, y0 + yc, y1 + yc, y2 + yc)
+        d0, d1, d2 = load3(work, y0 + yd, y1 + yd, y2 + yd)
+    elif bias >= 0:
+        a0 = a1 = a2 = splat(weights[bias + r0])
+        b0 = b1 = b2 = splat(weights[bias + r1])
+        c0 = c1 = c2 = splat(weights[bias + r2])
+        d0 = d1 = d2 = splat(weights[bias + r3])
+    else:
+        a0 = a1 = a2 = b0 = b1 = b2 = c0 = c1 = c2 = d0 = d1 = d2 = splat(f32(0.0))
+    ka, kb = kernel + r0 * row_step, kernel + r1 * row_step
+    kc, kd = kernel + r2 * row_step, kernel + r3 * row_step
+    for k in range(steps):
+        x = packed + k * (COLUMNS * LANES)
+        x0, x1, x2 = load3(work, x, x + LANES, x + 2 * LANES)
+        w = splat(weights[ka + k * step])
+        a0, a1, a2 = fma(w, x0, a0), fma(w, x1, a1), fma(w, x2, a2)
+        w = splat(weights[kb + k * step])
+        b0, b1, b2 = fma(w, x0, b0), fma(w, x1, b1), fma(w, x2, b2)
+        w = splat(weights[kc + k * step])
+        c0, c1, c2 = fma(w, x0, c0), fma(w, x1, c1), fma(w, x2, c2)
+        w = splat(weights[kd + k * step])
+        d0, d1, d2 = fma(w, x0, d0), fma(w, x1, d1), fma(w, x2, d2)
+    store3(work, y0 + ya, y1 + ya, y2 + ya, a0, a1, a2)
+    store3(work, y0 + yb, y1 + yb, y2 + yb, b0, b1, b2)
+    store3(work, y0 + yc, y1 + yc, y2 + yc, c0, c1, c2)
+    store3(work, y0 + yd, y1 + yd, y2 + yd, d0, d1, d2)
+
+
+@compiled
+def linear(op, weights, work, packed):
+    """Forward, without the activation."""
+    left, size, right, units = op.left, op.size, op.right, op.units
+    for column in range(0, left * right, COLUMNS):
+        x0 = op.input + offset(column, left, size, right)
+        x1 = op.input + offset(column + 1, left, size, right)
+        x2 = op.input + offset(column + 2, left, size, right)
+        pack(work, x0, x1, x2, size, right, packed)
+        y0 = op.output + offset(column, left, units, right)
+        y1 = op.output + offset(column + 1, left, units, right)
+        y2 = op.output + offset(column + 2, left, units, right)
+        for row in range(0, units, ROWS):
+            tile(
+                *(weights, op.kernel, 1, units, op.bias, False, row, units),
+                *(work, packed, size, right, y0, y1, y2),
+            )
+
+
+@compiled
+def input_gradient(op, weights, work, packed):
+    """The kernel's transpose along the same axis."""
+    left, size, right, units = op.left, op.size, op.right, op.units
+    for column in range(0, left * right, COLUMNS):
+        y0 = op.output_gradient + offset(column, left, units, right)
+        y1 = op.output_gradient + offset(column + 1, left, units, right)
+        y2 = op.output_gradient + offset(column + 2, left, units, right)
+        pack(work, y0, y1, y2, units, right, packed)
+        x0 = op.input_gradient + offset(column, left, size, right)
+        x1 = op.input_gradient + offset(column + 1, left, size, right)
+        x2 = op.input_gradient + offset(column + 2, left, size, right)
+        for row in range(0, size, ROWS):
+            tile(
+                *(weights, op.kernel, units, 1, -1, op.add, row, size),
+                *(work, packed, units, right, x0, x1, x2),
+            )
+
+
+@compiled
+def kernel_tile(op, work, gradient, i0, j0):
+    """ROWS by COLUMNS numbers of the kernel's gradient, summed over all columns and lanes."""
+    row = op.right * LANES
+    i1, i2, i3 = min(i0 + 1, op.size - 1), min(i0 + 2, op.size - 1), min(i0 + 3, op.size - 1)
+    j1, j2 = min(j0 + 1, op.units - 1), min(j0 + 2, op.units - 1)
+    zero = splat(f32(0.0))
+    a0 = a1 = a2 = b0 = b1 = b2 = c0 = c1 = c2 = d0 = d1 = d2 = zero
+    # Where nothing lies to the right of the axis, what lies to its left is one long loop.
+    outer, inner, x_step, g_step = op.left, op.right, LANES, LANES
+    if op.right == 1:
+        outer, inner, x_step, g_step = 1, op.left, op.size * LANES, op.units * LANES
+    for n in range(outer):
+        x = op.input + n * op.size * row
+        g = op.output_gradient + n * op.units * row
+        for m in range(inner):
+            u, v = x + m * x_step, g + m * g_step
+            g0, g1, g2 = load3(work, v + j0 * row, v + j1 * row, v + j2 * row)
+            w = load(work, u + i0 * row)
+            a0, a1, a2 = fma(w, g0, a0), fma(w, g1, a1), fma(w, g2, a2)
+            w = load(work, u + i1 * row)
+            b0, b1, b2 = fma(w, g0, b0), fma(w, g1, b1), fma(w, g2, b2)
+            w = load(work, u + i2 * row)
+            c0, c1, c2 = fma(w, g0, c0), fma(w, g1, c1), fma(w, g2, c2)
+            w = load(work, u + i3 * row)
+            d0, d1, d2 = fma(w, g0, d0), fma(w, g1, d1), fma(w, g2, d2)
+    sums = (
+        (i0, total(a0), total(a1), total(a2)),
+        (i1, total(b0), total(b1), total(b2)),
+        (i2, total(c0), total(c1), total(c2)),
+        (i3, total(d0), total(d1), total(d2)),
+    )
+    for r in range(min(ROWS, op.size - i0)):
+        i, s0, s1, s2 = sums[r]
+        at = op.kernel + i * op.units
+        gradient[at + j0] += s0
+        if j1 > j0:
+            gradient[at + j1] += s1
+        if j2 > j1:
+            gradient[at + j2] += s2
+
+
+@compiled
+def output_gradient(op, work, gradient):
+    """Through the activation, in place, and on to the bias."""
+    width = op.right * LANES
+    for j in range(op.units):
+        sums = splat(f32(0.0))
+        for i in range(op.left):
+            offset = (i * op.units + j) * width
+            for n in range(offset, offset + width, LANES):
+                g = load(work, op.output_gradient + n)
+                if op.slope >= 0:
+                    g = g * load(work, op.slope + n)
+                    store(work, op.output_gradient + n, g)
+                sums = sums + g
+        gradient[op.bias + j] += total(sums)
+
+
+@compiled
+def merge(op, weights, work):
+    """`input + gate * other`."""
+    gate = splat(weights[op.gate] if op.gate >= 0 else f32(1.0))
+    for n in range(0, op.size * LANES, LANES):
+        y = gate * load(work, op.other + n)
+        if op.input >= 0:
+            y = load(work, op.input + n) + y
+        store(work, op.output + n, y)
+
+
+@compiled
+def merge_gradient(op, weights, work, gradient):
+    """Of `other` and of the gate."""
+    gate, sums = splat(weights[op.gate] if op.gate >= 0 else f32(1.0)), splat(f32(0.0))
+    for n in range(0, op.size * LANES, LANES):
+        g = load(work, op.output_gradient + n)
+        sums = fma(g, load(work, op.other + n), sums)
+        store(work, op.other_gradient + n, gate * g)
+    if op.gate >= 0:
+        gradient[op.gate] += total(sums)
+
+
+# ---- a group of images ----------------------------------------------------------------------
+
+
+@compiled
+def fetch(images, rows, work):
+    """Images into the lanes, as the first tensor; a row of -1 is no image, but a lane has one."""
+    pixels = images.shape[1]
+    for lane in range(LANES):
+        image = images[max(rows[lane], 0)]
+        for n in range(pixels):
+            work[n * LANES + lane] = image[n]
+
+
+@compiled
+def forward(operations, weights, work, packed):
+    """Every operation in turn."""
+    for n in range(len(operations)):
+        op = operations[n]
+        if op.kind == LINEAR:
+            linear(op, weights, work, packed)
+            if op.activation:
+                activate(op.activation, work, op.output, op.slope, op.left * op.units * op.right)
+        else:
+            merge(op, weights, work)
+
+
+@compiled
+def backward(operations, weights, work, packed, gradient):
+    """Every operation in reverse; adds to the gradient of the weights."""
+    for n in range(len(operations) - 1, -1, -1):
+        op = operations[n]
+        if op.kind == LINEAR:
+            output_gradient(op, work, gradient)
+            for i in range(0, op.size, ROWS):
+                for j in range(0, op.units, COLUMNS):
+                    kernel_tile(op, work, gradient, i, j)
+            if op.input_gradient >= 0:
+                input_gradient(op, weights, work, packed)
+        else:
+            merge_gradient(op, weights, work, gradient)
+
+
+@compiled
+def class_loss(labels, rows, work, at, gradient, classes, totals):
+    """Softmax cross-entropy of each image; its gradient; sums of losses, right answers, images."""
+    for lane in range(LANES):
+        logits = work[at + lane : at + classes * LANES : LANES]
+        out = work[gradient + lane : gradient + classes * LANES : LANES]
+        if rows[lane] < 0:
+            out[:] = f32(0.0)
+            continue
+        label, best, normal = labels[rows[lane]], np.argmax(logits), f32(0.0)
+        for c in range(classes):
+            out[c] = np.exp(logits[c] - logits[best])
+            normal += out[c]
+        totals[0] += np.log(normal) + logits[best] - logits[label]
+        totals[1] += f32(best == label)
+        totals[2] += f32(1.0)
+        for c in range(classes):
+            out[c] /= normal
+        out[label] -= f32(1.0)
+
+
+@compiled
+def image_loss(rows, work, at, gradient, pixels, totals):
+    """Mean squared difference of each image from the first tensor, likewise."""
+    scale = f32(2.0) / pixels
+    for lane in range(LANES):
+        seen, squares = f32(rows[lane] >= 0), f32(0.0)
+        for n in range(lane, pixels * LANES, LANES):
+            difference = work[at + n] - work[n]
+            squares += difference * difference
+            work[gradient + n] = seen * scale * difference
+        totals[0] += seen * squares / pixels
+        totals[2] += seen
+
+
+# ---- what several threads do together -------------------------------------------------------
+
+_give_way = types.ExternalFunction(
+    "SwitchToThread" if os.name == "nt" else "sched_yield", types.int32()
+)
+
+
+@intrinsic
+def _arrive(typing, counter):
+    def code(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        builder.atomic_rmw("add", data, ir.Constant(ir.IntType(64), 1), "acq_rel")
+        return context.get_dummy_value()
+
+    return types.void(counter), code
+
+
+@intrinsic
+def _arrived(typing, counter):
+    def code(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.load_atomic(data, "acquire", 8)
+
+    return types.int64(counter), code
+
+
+@compiled
+def meet(counter, everybody):
+    """Waits until as many have arrived: a fast barrier that lets other work have the core."""
+    _arrive(counter)
+    looks = 0
+    while _arrived(counter) < everybody:
+        looks += 1
+        if looks > PATIENCE:
+            _give_way()
+
+
+@intrinsic
+def flush_to_zero(typing, on):
+    """Numbers below 1e-38 are 0 in this thread, as in TensorFlow's: they slow a step by far."""
+
+    def code(context, builder, signature, arguments):
+        triple = llvmlite.binding.get_process_triple()
+        if triple.startswith(("x86_64", "i686")):
+            word = cgutils.alloca_once(builder, ir.IntType(32))
+            place = builder.bitcast(word, ir.IntType(8).as_pointer())
+            _call(builder, "llvm.x86.sse.stmxcsr", ir.VoidType(), place)
+            builder.store(_with_bits(builder, builder.load(word), 0x8040, arguments[0]), word)
+            _call(builder, "llvm.x86.sse.ldmxcsr", ir.VoidType(), place)
+        elif triple.startswith(("aarch64", "arm64")):
+            word = _call(builder, "llvm.aarch64.get.fpcr", ir.IntType(64))
+            word = _with_bits(builder, word, 1 << 24, arguments[0])
+            _call(builder, "llvm.aarch64.set.fpcr", ir.VoidType(), word)
+        return context.get_dummy_value()
+
+    return types.void(types.boolean), code
+
+
+def _with_bits(builder, word, bits, on):
+    mask = ir.Constant(word.type, bits)
+    return builder.select(on, builder.or_(word, mask), builder.and_(word, builder.not_(mask)))
+
+
+@compiled
+def adam(weights, mean, variance, gradients, images, rate, first, last):
+    """A step along the mean gradient over the images, of some of the weights."""
+    for other in range(1, len(gradients)):
+        for n in range(first, last):
+            gradients[0, n] += gradients[other, n]
+    for n in range(first, last):
+        gradient = gradients[0, n] / images
+        mean[n] = f32(BETA_1) * mean[n] + f32(1 - BETA_1) * gradient
+        variance[n] = f32(BETA_2) * variance[n] + f32(1 - BETA_2) * gradient * gradient
+        weights[n] -= rate * mean[n] / (np.sqrt(variance[n]) + f32(EPSILON))
+
+
+@compiled
+def learn(plan, weights, images, labels, rows, work, gradient, totals):
+    """Adds a group's gradient and its losses, right answers and images to what is there."""
+    operations, packed, output, slope, classes = plan
+    fetch(images, rows, work)
+    forward(operations, weights, work, packed)
+    if classes:
+        class_loss(labels, rows, work, output, slope, classes, totals)
+    else:
+        image_loss(rows, work, output, slope, images.shape[1], totals)
+    if len(gradient):
+        backward(operations, weights, work, packed, gradient)
+
+
+@cached
+def train(
+    thread, counter, plan, state, taken, rates, images, labels, order, work, gradients, totals, sums
+):
+    """What one of several threads does in a burst of steps.
+
+    Args:
+        thread: Its number.
+        counter: One int64, 0 at the start, with which they meet.
+        plan: Operations; places of the packed columns, of the output and of its gradient; the
+            number of classes, 0 for an autoencoder.
+        state: Weights and Adam's moments, which change.
+        taken: Steps taken before.
+        rates: Adam's step size in each step.
+        images: All there are, (images, pixels).
+        labels: Theirs.
+        order: Rows of them, (steps, threads, groups, LANES); -1 is none, and comes last.
+        work: Memory, a row for each thread.
+        gradients: Likewise.
+        totals: Likewise, of three numbers at least.
+        sums: Of the losses, right answers and images, and the first step whose loss was not
+            finite (0: none); the first thread adds to it.
+    """
+    weights, mean, variance = state
+    threads, count, meetings = order.shape[1], len(weights), 0
+    first, last = count * thread // threads, count * (thread + 1) // threads
+    flush_to_zero(True)
+    for s in range(len(order)):
+        gradients[thread] = f32(0.0)
+        totals[thread] = f32(0.0)
+        for rows in order[s, thread]:
+            if rows[0] >= 0:
+                learn(
+                    *(plan, weights, images, labels, rows),
+                    *(work[thread], gradients[thread], totals[thread]),
+                )
+        meetings += threads
+        meet(counter, meetings)
+        loss = correct = seen = f32(0.0)
+        for other in range(threads):
+            loss += totals[other, 0]
+            correct += totals[other, 1]
+            seen += totals[other, 2]
+        step = taken + s + 1
+        rate = f32(rates[s] * np.sqrt(1 - BETA_2**step) / (1 - BETA_1**step))
+        adam(weights, mean, variance, gradients, seen, rate, first, last)
+        if thread == 0:
+            sums[0] += loss
+            sums[1] += correct
+            sums[2] += seen
+            if sums[3] == 0 and not np.isfinite(loss):
+                sums[3] = step
+        meetings += threads
+        meet(counter, meetings)
+    flush_to_zero(False)
+
+
+@cached
+def measure(plan, weights, images, labels, order, work, totals):
+    """Adds up losses, right answers and images over rows (groups, LANES)."""
+    flush_to_zero(True)
+    for rows in order:
+        learn(plan, weights, images, labels, rows, work, work[:0], totals)
+    flush_to_zero(False)
