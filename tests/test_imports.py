@@ -17,6 +17,7 @@ LINES = (
     ("ndmixer.app",),
     ("ndmixer.jobs",),
     ("ndmixer.training",),
+    ("ndmixer.xla",),
     ("ndmixer.depth",),
     ("ndmixer.inspection",),
     ("ndmixer.representations",),
@@ -38,13 +39,14 @@ LINES = (
     ("ndmixer.digits",),
     ("ndmixer.reconstruction",),
     ("ndmixer.surgery",),
+    ("ndmixer.kernels",),
     ("ndmixer.datasets",),
     ("ndmixer.presets",),
     ("ndmixer.accounting",),
     ("ndmixer.spec",),
     ("ndmixer.equation",),
 )
-LOWEST_WITH_TENSORFLOW = 9
+LOWEST_WITH_TENSORFLOW = 10
 LAZY_KERAS = {"ndmixer.datasets.keras_cached"}  # downloads through Keras, in a function
 TENSORFLOW = {"tensorflow", "keras"}
 

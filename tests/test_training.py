@@ -234,7 +234,7 @@ def test_another_trainer_goes_on_from_a_state_as_if_unbroken(spec, step):
         (CLASSIFIER, {"target_accuracy": 0.4}, r"reached \d\d\.\d\d % test accuracy"),
         (CLASSIFIER, {"target_accuracy": 1.0}, None),
         (AUTOENCODER, {"target_accuracy": 0.01}, None),
-        (CLASSIFIER, {"max_seconds": 1e-3}, r"trained for 0\.001 seconds"),
+        (CLASSIFIER, {"max_seconds": 1e-6}, "trained for 1e-06 seconds"),
         (CLASSIFIER, {"max_seconds": 1e3}, None),
     ],
 )
@@ -255,7 +255,7 @@ def test_a_condition_ends_the_training_after_an_evaluation(spec, condition, reas
         assert reached == [False] * (len(reached) - 1) + [True]
         assert trainer.step % 13 == 0
     else:
-        assert trainer.step < 13  # less than an epoch
+        assert trainer.step == 1
 
 
 def test_time_spent_waiting_does_not_count():

@@ -11,8 +11,15 @@ _importing = threading.Lock()
 
 
 def dask_setup(worker: object) -> None:
-    """Makes a worker import TensorFlow before it is asked; called by Dask's `--preload`."""
-    threading.Thread(target=import_tensorflow, daemon=True).start()
+    """Makes a worker ready before it is asked; called by Dask's `--preload`."""
+    threading.Thread(target=_prepare, daemon=True).start()
+
+
+def _prepare() -> None:
+    import_tensorflow()
+    from ndmixer import ModelSpec, kernels
+
+    kernels.Program(ModelSpec(depth=0), batch_size=1, cores=1).prepare()
 
 
 def import_tensorflow() -> None:
