@@ -185,7 +185,7 @@ def outcome(
         images: Shape `(images, ...)`.
         labels: Shape `(images,)`, whole numbers below `classes`.
         classes: How many there are.
-        without: Axes of blocks whose MLP is left out; see `ndmixer.models.forward`.
+        without: Axes of blocks whose MLP is left out; see `ndmixer.kernels.look`.
 
     Returns:
         `distances` `(classes, classes)`, root-mean-square, between the class averages at the

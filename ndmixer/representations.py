@@ -1,21 +1,18 @@
 """What a model makes of images, stage by stage."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Collection, Iterator, Mapping
 from math import prod
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from ndmixer.accounting import accounting, last_block, stages
 from ndmixer.datasets import Dataset
-from ndmixer.models import forward
+from ndmixer.kernels import look
 from ndmixer.spec import ModelSpec
 
-BATCH = 500  # images at once; bounds the memory
 LARGEST_BATCH = 2_000
-LARGEST_TENSOR = 16 * 2**20  # bytes; larger ones fall out of the cache and take longer
+LARGEST_TENSOR = 16 * 2**20  # bytes, of one stage
 
 
 def representations(
@@ -40,14 +37,7 @@ def representations(
         ValueError: there is no such stage, or an image has another size.
     """
     pixels = _checked(spec, images, wanted)
-    named = {name: tf.constant(value, tf.float32) for name, value in weights.items()}
-    parts: dict[str, list[NDArray[np.float32]]] = {}
-    for start in range(0, len(pixels), BATCH):
-        batch = pixels[start : start + BATCH].T.reshape(*spec.in_shape, -1)
-        for name, value in _all_stages(spec)(named, tf.constant(batch)).items():
-            if wanted is None or name in wanted:
-                parts.setdefault(name, []).append(np.moveaxis(value.numpy(), -1, 0))
-    return {name: np.concatenate(values) for name, values in parts.items()}
+    return look(spec, weights, pixels, stages(spec) if wanted is None else wanted)
 
 
 def in_batches(
@@ -60,15 +50,14 @@ def in_batches(
     """The representation of many images, one batch and one stage at a time.
 
     For what needs no more than one batch at once, in memory that does not grow with the
-    images. The blocks are compiled if there are several batches; one would not be worth the
-    wait.
+    images.
 
     Args:
         spec: The architecture.
         weights: Its weights by the names of `accounting(spec).weights`.
         images: Shape `(images, ...)`; each image any reshape of `spec.in_shape`.
         wanted: Names of the stages wanted, out of `ndmixer.stages(spec)`.
-        without: Axes of blocks whose MLP is left out; see `ndmixer.models.forward`.
+        without: Axes of blocks whose MLP is left out; see `ndmixer.kernels.look`.
 
     Yields:
         Which images, the name of the stage, and their representation there, shape
@@ -78,19 +67,11 @@ def in_batches(
         ValueError: there is no such stage, or an image has another size.
     """
     pixels = _checked(spec, images, wanted)
-    named = {name: tf.constant(value, tf.float32) for name, value in weights.items()}
-    last = [name for name in stages(spec) if name in wanted][-1]
-    batches = -(-len(pixels) // batch_size(spec))
-    size = -(-len(pixels) // max(1, batches))
-    for start in range(0, len(pixels), size or 1):
+    size = batch_size(spec)
+    for start in range(0, len(pixels), size):
         part = slice(start, min(start + size, len(pixels)))
-        # The last one is filled up with images before it: only batches of one size share code.
-        batch = tf.constant(pixels[part.stop - size : part.stop].T.reshape(*spec.in_shape, -1))
-        for name, value in forward(spec, named, batch, without=without, compiled=batches > 1):
-            if name in wanted:
-                yield part, name, np.moveaxis(np.asarray(value), -1, 0)[start - part.stop :]
-            if name == last:
-                break
+        for name, values in look(spec, weights, pixels[part], wanted, without=without).items():
+            yield part, name, values
 
 
 def early_exits(
@@ -134,18 +115,12 @@ def output_after(
     Raises:
         ValueError: there is no such stage, or it lies within a block.
     """
-    named = {name: tf.constant(value, tf.float32) for name, value in weights.items()}
-    at, outputs = np.moveaxis(np.asarray(values, np.float32), 0, -1), []
-    size = batch_size(spec)
-    for start in range(0, at.shape[-1], size):
-        batch = tf.constant(at[..., start : start + size])
-        *_, (_, output) = forward(spec, named, batch, after=stage)
-        outputs.append(np.moveaxis(output.numpy(), -1, 0))
-    return np.concatenate(outputs)
+    *_, output = stages(spec)
+    return look(spec, weights, values, (output,), after=stage)[output]
 
 
 def batch_size(spec: ModelSpec) -> int:
-    """Images at once in `in_batches`: as many as keep every tensor on the way small."""
+    """Images at once in `in_batches`: as many as keep every tensor small."""
     shapes = [
         spec.in_shape,
         *(linear.shape for s in accounting(spec).stages for linear in s.linears),
@@ -171,20 +146,6 @@ def _checked(
             f"the stages of this model are {', '.join(stages(spec))}. Received: {sorted(missing)}"
         )
     return pixels
-
-
-@lru_cache(maxsize=8)
-def _all_stages(
-    spec: ModelSpec,
-) -> Callable[[dict[str, tf.Tensor], tf.Tensor], dict[str, tf.Tensor]]:
-    """The forward pass as a graph, traced once an architecture and batch size."""
-
-    @tf.function(autograph=False)
-    def values(weights: dict[str, tf.Tensor], x: tf.Tensor) -> list[tf.Tensor]:
-        return [value for _, value in forward(spec, weights, x)]
-
-    # A graph would return a dict in alphabetical order.
-    return lambda weights, x: dict(zip(stages(spec), values(weights, x), strict=True))
 
 
 def probe_images(data: Dataset) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

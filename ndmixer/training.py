@@ -4,11 +4,10 @@ Many steps of Adam are one call of a program: on a CPU that of `ndmixer.kernels`
 of `ndmixer.xla`. Both take the same steps to rounding.
 """
 
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from math import prod, sqrt
+from math import sqrt
 from typing import Any
 
 import keras
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from ndmixer import kernels, xla
 from ndmixer.accounting import accounting
 from ndmixer.datasets import Dataset
-from ndmixer.kernels import State
+from ndmixer.kernels import State, join, split
 from ndmixer.models import build_model
 from ndmixer.spec import ModelSpec, TrainSpec
 
@@ -131,13 +130,12 @@ class Trainer:
         self._last: Event = {}
 
         self._model = build_model(model_spec, train_spec.seed)
-        self._shapes = accounting(model_spec).weights
-        weights = self._join({v.path: v.numpy() for v in self._model.trainable_variables})
+        weights = join(model_spec, {v.path: v.numpy() for v in self._model.trainable_variables})
         self._state = State(weights, np.zeros_like(weights), np.zeros_like(weights))
 
     def weights(self) -> dict[str, np.ndarray]:
         """The weights as they are now, float32, by the names of `accounting(spec).weights`."""
-        return self._split(self._state.weights)
+        return split(self.model_spec, self._state.weights)
 
     def state(self) -> dict[str, np.ndarray]:
         """All that a training goes on from.
@@ -150,7 +148,7 @@ class Trainer:
             **{
                 f"{part}{name}": array
                 for part, vector in parts.items()
-                for name, array in self._split(vector).items()
+                for name, array in split(self.model_spec, vector).items()
             },
             "step": np.array(self.step),
             "evaluated": np.array(self.evaluated),
@@ -168,7 +166,7 @@ class Trainer:
         Raises:
             ValueError: it is the state of another model or of more steps.
         """
-        shapes, parts = self._shapes, ("", MEAN, VARIANCE)
+        shapes, parts = accounting(self.model_spec).weights, ("", MEAN, VARIANCE)
         wanted = {f"{part}{name}": shape for part in parts for name, shape in shapes.items()}
         wanted |= {"step": (), "evaluated": ()}
         given = {name: array.shape for name, array in state.items()}
@@ -185,7 +183,10 @@ class Trainer:
                 f"({self.total_steps:,}); choose more epochs. Received: step={step:,}"
             )
         self._state = State(
-            *(self._join({name: state[f"{part}{name}"] for name in shapes}) for part in parts)
+            *(
+                join(self.model_spec, {name: state[f"{part}{name}"] for name in shapes})
+                for part in parts
+            )
         )
         self.step, self.evaluated = step, int(state["evaluated"])
         self._last = _without_validation(last or {})
@@ -309,19 +310,6 @@ class Trainer:
         order[: self._used] = generator.permutation(self._used)
         return order.reshape(self.steps_per_epoch, -1)
 
-    def _split(self, vector: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """A copy of the weights of a vector, by name."""
-        ends = np.cumsum([prod(shape) for shape in self._shapes.values()])
-        parts = np.split(vector.copy(), ends[:-1])
-        return {
-            name: part.reshape(shape)
-            for (name, shape), part in zip(self._shapes.items(), parts, strict=True)
-        }
-
-    def _join(self, weights: Mapping[str, np.ndarray]) -> NDArray[np.float32]:
-        """All weights as one vector, in the order of the accounting."""
-        return np.concatenate([np.ravel(weights[n]) for n in self._shapes]).astype(np.float32)
-
     def _prepare(self) -> bool:
         """Waits until the program can be called; False if it was told to stop meanwhile."""
         task = _Task(self._program.prepare)
@@ -377,11 +365,7 @@ class _Task:
 def _program(spec: ModelSpec, batch_size: int) -> kernels.Program | xla.Program:
     if tf.config.list_logical_devices("GPU"):
         return xla.program(spec, batch_size)
-    return kernels.Program(spec, batch_size, _cores())
-
-
-def _cores() -> int:
-    return tf.config.threading.get_inter_op_parallelism_threads() or os.cpu_count() or 1
+    return kernels.Program(spec, batch_size)
 
 
 def _without_validation(event: Mapping[str, Any]) -> Event:

@@ -60,7 +60,7 @@ def surgery(
         part: Images of the test or of the training set.
         count: How many, the first ones; all if there are not so many.
         factors: See `ndmixer.surgery.scale_blocks`.
-        without: Axes of blocks whose MLP is left out; see `ndmixer.models.forward`.
+        without: Axes of blocks whose MLP is left out; see `ndmixer.kernels.look`.
 
     Returns:
         A function to be called until it returns something other than None: what

@@ -19,7 +19,7 @@ def _prepare() -> None:
     import_tensorflow()
     from ndmixer import ModelSpec, kernels
 
-    kernels.Program(ModelSpec(depth=0), batch_size=1, cores=1).prepare()
+    kernels.Program(ModelSpec(depth=0), batch_size=1).prepare()
 
 
 def import_tensorflow() -> None:
@@ -37,6 +37,7 @@ def import_tensorflow() -> None:
                 del sys.modules["sklearn"]
         from dask.system import CPU_COUNT
 
+        os.environ.setdefault("NUMBA_NUM_THREADS", str(CPU_COUNT))  # not more than it may use
         with suppress(RuntimeError):  # TensorFlow computes already
             # Dask gives its workers OMP_NUM_THREADS=1, which TensorFlow would obey.
             tf.config.threading.set_intra_op_parallelism_threads(CPU_COUNT)

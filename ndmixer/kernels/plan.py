@@ -1,6 +1,7 @@
 """From a specification to the table of operations that the compiled code follows."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -18,6 +19,7 @@ class Plan:
     Attributes:
         operations: Shape (operations,), of `OPERATION`.
         stages: Where the representation at each stage begins, by the stage's name.
+        done: How many operations lead to it.
         packed, gradient: Where columns are packed, and the gradient of the output lies.
         floats: Length of the memory of one group.
         parameters: Length of the vector of all weights.
@@ -25,16 +27,33 @@ class Plan:
 
     operations: NDArray[np.void]
     stages: dict[str, int]
+    done: dict[str, int]
     packed: int
     gradient: int
     floats: int
     parameters: int
 
 
-def make_plan(spec: ModelSpec) -> Plan:
-    """Lays out the tensors of a model; the first is the images."""
+@lru_cache(maxsize=16)
+def make_plan(spec: ModelSpec, without: frozenset[str] = frozenset()) -> Plan:
+    """Lays out the tensors of a model; the first is the images.
+
+    Args:
+        spec: The architecture.
+        without: Axes of blocks, such as `block_0/axis_1`, whose MLP is left out: the identity
+            stands in its place.
+
+    Raises:
+        ValueError: there is no such axis.
+    """
     account = accounting(spec)
-    layout = _Layout(account.weights)
+    axes = [axis.name for stage in account.stages for axis in stage.axes]
+    if not without <= set(axes):
+        raise ValueError(
+            f"what can be left out are the axes of blocks: {', '.join(axes) or '(none)'}. "
+            f"Received: without={sorted(without)}"
+        )
+    layout = _Layout(account.weights, without)
     output = layout.forward(spec, account.stages)
     linears = [linear for stage in account.stages for linear in stage.linears]
     tensors = max(max(prod(linear.in_shape), prod(linear.shape)) for linear in linears)
@@ -46,6 +65,7 @@ def make_plan(spec: ModelSpec) -> Plan:
     return Plan(
         operations=np.array(rows, OPERATION),
         stages=layout.stages,
+        done=layout.done,
         packed=packed,
         gradient=gradient,
         floats=packed + longest * COLUMNS * LANES,
@@ -56,12 +76,14 @@ def make_plan(spec: ModelSpec) -> Plan:
 class _Layout:
     """Gives out the memory of one group and writes down the operations."""
 
-    def __init__(self, weights: dict[str, tuple[int, ...]]) -> None:
+    def __init__(self, weights: dict[str, tuple[int, ...]], without: frozenset[str]) -> None:
+        self.without = without
         sizes = [prod(shape) for shape in weights.values()]
         starts = np.cumsum([0, *sizes])[:-1].tolist()
         self.weights = dict(zip(weights, starts, strict=True))
         self.operations: list[dict[str, int]] = []
         self.stages: dict[str, int] = {}
+        self.done: dict[str, int] = {}
         self.inside: dict[int, int] = {}  # parts of a tensor, to its place
         self.top = 0
 
@@ -71,26 +93,31 @@ class _Layout:
         self.top += size * LANES
         return here
 
+    def reached(self, stage: str, x: int) -> None:
+        """Notes that a tensor is the representation at a stage."""
+        self.stages[stage] = x
+        self.done[stage] = len(self.operations)
+
     def forward(self, spec: ModelSpec, stages: tuple[Stage, ...]) -> int:
         """The operations from the images to the output, whose place is returned."""
         x = self.tensor(prod(spec.in_shape))
-        self.stages["input"] = x
+        self.reached("input", x)
         for stage in stages[1:]:
             if stage.name == "head" and spec.head == "axis_concat":
                 x = self.side_by_side(stage, x)
             else:
                 x = self.stage(spec, stage, x)
-            self.stages[stage.name] = x
+            self.reached(stage.name, x)
         return x
 
     def stage(self, spec: ModelSpec, stage: Stage, x: int) -> int:
         """One map after another; around those of a block its gate and residual."""
         hidden = x
         for part in stage.axes or (stage,):
-            for linear in part.linears:
+            for linear in () if part.name in self.without else part.linears:
                 hidden = self.linear(linear, hidden, self.tensor(prod(linear.shape)))
             if part is not stage:
-                self.stages[part.name] = hidden
+                self.reached(part.name, hidden)
         if not stage.axes or not (stage.gate or spec.residual):
             return hidden
         size = prod(stage.shape)

@@ -23,7 +23,8 @@ from numba.extending import intrinsic, overload, register_model
 
 LANES = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8
 ROWS, COLUMNS = 4, 3  # of the tile of a product that is held in vector registers
-PATIENCE = 1_000  # looks at a barrier before the core is offered to others
+PATIENCE = 1_000  # looks for a task before the core is offered to others
+CLAIMED, DONE, COUNTERS = 0, 8, 16  # each in a line of the cache of its own
 
 LINEAR, MERGE = 0, 1
 ACTIVATIONS = ("linear", "gelu", "relu", "silu", "tanh")  # numbered by their place
@@ -565,34 +566,66 @@ _give_way = types.ExternalFunction(
 )
 
 
+def _counter(context, builder, kind, array, index):
+    """Pointer to an int64."""
+    return builder.gep(context.make_array(kind)(context, builder, array).data, [index])
+
+
 @intrinsic
-def _arrive(typing, counter):
+def read(typing, counters, index):
+    """A counter, and with it all that was written before others counted."""
+
     def code(context, builder, signature, arguments):
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        builder.atomic_rmw("add", data, ir.Constant(ir.IntType(64), 1), "acq_rel")
+        place = _counter(context, builder, signature.args[0], *arguments)
+        return builder.load_atomic(place, "acquire", 8)
+
+    return types.int64(counters, types.int64), code
+
+
+@intrinsic
+def count(typing, counters, index):
+    """Adds 1 to a counter, after all that this thread has written."""
+
+    def code(context, builder, signature, arguments):
+        place = _counter(context, builder, signature.args[0], *arguments)
+        builder.atomic_rmw("add", place, ir.Constant(ir.IntType(64), 1), "acq_rel")
         return context.get_dummy_value()
 
-    return types.void(counter), code
+    return types.void(counters, types.int64), code
 
 
 @intrinsic
-def _arrived(typing, counter):
-    def code(context, builder, signature, arguments):
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        return builder.load_atomic(data, "acquire", 8)
+def claim(typing, counters, index, value):
+    """Adds 1 to a counter if it still is `value`; whether it was."""
 
-    return types.int64(counter), code
+    def code(context, builder, signature, arguments):
+        place = _counter(context, builder, signature.args[0], *arguments[:2])
+        more = builder.add(arguments[2], ir.Constant(ir.IntType(64), 1))
+        pair = builder.cmpxchg(place, arguments[2], more, "acq_rel", "acquire")
+        return builder.extract_value(pair, 1)
+
+    return types.boolean(counters, types.int64, types.int64), code
 
 
 @compiled
-def meet(counter, everybody):
-    """Waits until as many have arrived: a fast barrier that lets other work have the core."""
-    _arrive(counter)
+def next_task(counters, size, tasks):
+    """The next task that nobody has, once all phases of `size` tasks before its own are done.
+
+    -1 after the last one. A thread that waits has no task: the others go on without it where
+    it does not run, and it lets other work have its core.
+    """
     looks = 0
-    while _arrived(counter) < everybody:
-        looks += 1
-        if looks > PATIENCE:
-            _give_way()
+    while True:
+        task = read(counters, CLAIMED)
+        if task >= tasks:
+            return -1
+        if read(counters, DONE) >= task - task % size:
+            if claim(counters, CLAIMED, task):
+                return task
+        else:
+            looks += 1
+            if looks > PATIENCE:
+                _give_way()
 
 
 @intrinsic
@@ -650,13 +683,15 @@ def learn(plan, weights, images, labels, rows, work, gradient, totals):
 
 @cached
 def train(
-    thread, counter, plan, state, taken, rates, images, labels, order, work, gradients, totals, sums
+    counters, plan, state, taken, rates, images, labels, order, work, gradients, totals, sums
 ):
-    """What one of several threads does in a burst of steps.
+    """What each of several threads does in a burst of steps: one task after another.
+
+    A step is a phase in which each shard of the batch is a task, and one in which Adam takes as
+    many parts of the weights.
 
     Args:
-        thread: Its number.
-        counter: One int64, 0 at the start, with which they meet.
+        counters: Shape (COUNTERS,), int64, 0 at the start: tasks claimed and done by all.
         plan: Operations; places of the packed columns, of the output and of its gradient; the
             number of classes, 0 for an autoencoder.
         state: Weights and Adam's moments, which change.
@@ -664,44 +699,46 @@ def train(
         rates: Adam's step size in each step.
         images: All there are, (images, pixels).
         labels: Theirs.
-        order: Rows of them, (steps, threads, groups, LANES); -1 is none, and comes last.
-        work: Memory, a row for each thread.
-        gradients: Likewise.
+        order: Rows of them, (steps, shards, groups, LANES); -1 is none, and comes last.
+        work: Memory of this thread.
+        gradients: Memory of each shard.
         totals: Likewise, of three numbers at least.
         sums: Of the losses, right answers and images, and the first step whose loss was not
-            finite (0: none); the first thread adds to it.
+            finite (0: none); is added to.
     """
     weights, mean, variance = state
-    threads, count, meetings = order.shape[1], len(weights), 0
-    first, last = count * thread // threads, count * (thread + 1) // threads
+    shards, numbers = order.shape[1], len(weights)
     flush_to_zero(True)
-    for s in range(len(order)):
-        gradients[thread] = f32(0.0)
-        totals[thread] = f32(0.0)
-        for rows in order[s, thread]:
-            if rows[0] >= 0:
-                learn(
-                    *(plan, weights, images, labels, rows),
-                    *(work[thread], gradients[thread], totals[thread]),
-                )
-        meetings += threads
-        meet(counter, meetings)
-        loss = correct = seen = f32(0.0)
-        for other in range(threads):
-            loss += totals[other, 0]
-            correct += totals[other, 1]
-            seen += totals[other, 2]
-        step = taken + s + 1
-        rate = f32(rates[s] * np.sqrt(1 - BETA_2**step) / (1 - BETA_1**step))
-        adam(weights, mean, variance, gradients, seen, rate, first, last)
-        if thread == 0:
-            sums[0] += loss
-            sums[1] += correct
-            sums[2] += seen
-            if sums[3] == 0 and not np.isfinite(loss):
-                sums[3] = step
-        meetings += threads
-        meet(counter, meetings)
+    while True:
+        task = next_task(counters, shards, 2 * shards * len(order))
+        if task < 0:
+            break
+        phase, shard = divmod(task, shards)
+        s = phase // 2
+        if phase % 2 == 0:
+            gradient, own = gradients[shard], totals[shard]
+            gradient[:] = f32(0.0)
+            own[:] = f32(0.0)
+            for rows in order[s, shard]:
+                if rows[0] >= 0:
+                    learn(plan, weights, images, labels, rows, work, gradient, own)
+        else:
+            loss = correct = seen = f32(0.0)
+            for other in range(shards):
+                loss += totals[other, 0]
+                correct += totals[other, 1]
+                seen += totals[other, 2]
+            step = taken + s + 1
+            rate = f32(rates[s] * np.sqrt(1 - BETA_2**step) / (1 - BETA_1**step))
+            first, last = numbers * shard // shards, numbers * (shard + 1) // shards
+            adam(weights, mean, variance, gradients, seen, rate, first, last)
+            if shard == 0:
+                sums[0] += loss
+                sums[1] += correct
+                sums[2] += seen
+                if sums[3] == 0 and not np.isfinite(loss):
+                    sums[3] = step
+        count(counters, DONE)
     flush_to_zero(False)
 
 
@@ -711,4 +748,24 @@ def measure(plan, weights, images, labels, order, work, totals):
     flush_to_zero(True)
     for rows in order:
         learn(plan, weights, images, labels, rows, work, work[:0], totals)
+    flush_to_zero(False)
+
+
+@cached
+def look(operations, packed, weights, at, given, order, work, places, sizes, starts, out):
+    """Writes what some tensors hold for rows (groups, LANES) of those given at another.
+
+    Tensor t, at places[t] and sizes[t] long, goes to `out` from starts[t] on, row after row.
+    """
+    flush_to_zero(True)
+    for rows in order:
+        fetch(given, rows, work[at:])
+        forward(operations, weights, work, packed)
+        for t in range(len(places)):
+            place, size = places[t], sizes[t]
+            for lane in range(LANES):
+                if rows[lane] >= 0:
+                    row = out[starts[t] + rows[lane] * size :]
+                    for n in range(size):
+                        row[n] = work[place + n * LANES + lane]
     flush_to_zero(False)

@@ -5,8 +5,7 @@ contiguous rows, in the forward and in the backward pass, and nothing is transpo
 CPU this is several times faster than the batch-first layers of the Keras model.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping
 from math import pi, prod, sqrt
 from typing import Any
 
@@ -18,50 +17,23 @@ from ndmixer.spec import ModelSpec
 
 
 def forward(
-    spec: ModelSpec,
-    weights: Mapping[str, tf.Tensor],
-    x: tf.Tensor,
-    *,
-    after: str = "input",
-    without: Collection[str] = (),
-    compiled: bool = False,
+    spec: ModelSpec, weights: Mapping[str, tf.Tensor], x: tf.Tensor
 ) -> Iterator[tuple[str, tf.Tensor]]:
     """Runs a model stage by stage.
 
     Args:
         spec: The architecture.
         weights: Its weights by the names of `accounting(spec).weights`.
-        x: The representation at `after`, shape `(*stage.shape, batch)`: images, unless another
-            stage is named. The static shape must be known.
-        after: The stage at which `x` is; any but those within a block, whose residual needs
-            what went into the block.
-        without: Axes of blocks, such as `block_0/axis_1`, whose MLP is left out: the identity
-            stands in its place.
-        compiled: Whether the blocks, which take nearly all of the time, are compiled by XLA:
-            one function for all of them, in a tenth of a second for each size of the batch.
-            Then one thousand images take a quarter of the time.
+        x: Images, shape `(*spec.in_shape, batch)`. The static shape must be known.
 
     Yields:
-        Name and value of `after` and of every later stage in the order of `stages(spec)`,
-        shape `(*stage.shape, batch)`. The last one is the model's output.
-
-    Raises:
-        ValueError: there is no such stage or no such axis, or the stage lies within a block.
+        Name and value of every stage in the order of `stages(spec)`, shape
+        `(*stage.shape, batch)`. The last one is the model's output.
     """
-    plan = accounting(spec).stages
-    names = [stage.name for stage in plan]
-    if after not in names:
-        raise ValueError(f"start at one of {', '.join(names)}. Received: after={after!r}")
-    axes = [axis.name for stage in plan for axis in stage.axes]
-    if not set(without) <= set(axes):
-        raise ValueError(
-            f"what can be left out are the axes of blocks: {', '.join(axes) or '(none)'}. "
-            f"Received: without={sorted(without)}"
-        )
-    yield after, x
-    for stage in plan[names.index(after) + 1 :]:
-        run = _compiled if compiled and stage.axes else _stage
-        for name, value in run(spec, stage, weights, x, without):
+    first, *others = accounting(spec).stages
+    yield first.name, x
+    for stage in others:
+        for name, value in _stage(spec, stage, weights, x):
             yield name, value
         x = value
 
@@ -71,7 +43,6 @@ def _stage(
     stage: Stage,
     weights: Mapping[str, tf.Tensor],
     x: tf.Tensor,
-    without: Collection[str],
 ) -> Iterator[tuple[str, tf.Tensor]]:
     """What follows the stage before: the axes of a block, then the stage itself."""
     if stage.name == "logits":
@@ -82,38 +53,13 @@ def _stage(
         return
     hidden = x
     for part in stage.axes or (stage,):
-        for linear in () if part.name in without else part.linears:
+        for linear in part.linears:
             hidden = _linear(linear, weights, hidden)
         if part is not stage:
             yield part.name, hidden
     if stage.gate is not None:
         hidden = weights[stage.gate] * hidden
     yield stage.name, x + hidden if stage.axes and spec.residual else hidden
-
-
-def _compiled(
-    spec: ModelSpec,
-    stage: Stage,
-    weights: Mapping[str, tf.Tensor],
-    x: tf.Tensor,
-    without: Collection[str],
-) -> Iterator[tuple[str, tf.Tensor]]:
-    """The same of a block, by the function of the first one: they differ in their names alone."""
-    first = next(other for other in accounting(spec).stages if other.axes)
-    named = dict(zip(first.weights, stage.weights, strict=True))
-    axes = zip(first.axes, stage.axes, strict=True)
-    out = frozenset(a.name for a, b in axes if b.name in without)
-    own = {name: weights[other] for name, other in named.items()}
-    values = _block(spec, first, out)(own, x)
-    return zip([*(axis.name for axis in stage.axes), stage.name], values, strict=True)
-
-
-@lru_cache(maxsize=16)
-def _block(spec: ModelSpec, stage: Stage, without: frozenset[str]) -> Callable[..., Any]:
-    def values(weights: dict[str, tf.Tensor], x: tf.Tensor) -> list[tf.Tensor]:
-        return [value for _, value in _stage(spec, stage, weights, x, without)]
-
-    return tf.function(values, autograph=False, jit_compile=True)
 
 
 def _linear(linear: Linear, weights: Mapping[str, tf.Tensor], x: tf.Tensor) -> tf.Tensor:

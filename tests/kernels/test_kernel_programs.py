@@ -101,7 +101,7 @@ def test_steps_of_any_model_are_those_of_tensorflow(spec, batch):
     assert_equal_steps(spec, batch, count=1)
 
 
-@pytest.mark.parametrize("batch", [1, 8, 33, 64])
+@pytest.mark.parametrize("batch", [1, 8, 33, 64, 200])
 def test_any_number_of_threads_takes_the_same_steps(batch):
     spec = SPECS["classifier"]
     images, labels = data_of(spec)
@@ -112,11 +112,8 @@ def test_any_number_of_threads_takes_the_same_steps(batch):
         program = kernels.Program(spec, batch, cores)
         program.train(state, 0, np.full(30, 1e-3), images, labels, order)
         found.append(state.weights)
-        again = state_of(spec)
-        program.train(again, 0, np.full(30, 1e-3), images, labels, order)
-        np.testing.assert_array_equal(again.weights, state.weights)
     for weights in found[1:]:
-        np.testing.assert_allclose(weights, found[0], atol=1e-5)
+        np.testing.assert_array_equal(weights, found[0])
 
 
 @pytest.mark.parametrize("factory", [xla.Program, lambda *given: kernels.Program(*given, 2)])

@@ -86,23 +86,6 @@ def test_compiled_it_is_the_same():
         np.testing.assert_allclose(value, eager, err_msg=name, **CLOSE)
 
 
-@pytest.mark.parametrize("without", [(), ("block_1/axis_2",), ("block_0/axis_1", "block_2/axis_1")])
-@pytest.mark.parametrize(
-    "change",
-    [{}, {"gate": False, "residual": False}, {"task": "autoencoder", "out_shape": None}],
-    ids=["gated", "plain", "autoencoder"],
-)
-def test_with_blocks_compiled_it_is_the_same(change, without):
-    spec = ModelSpec(**({"in_shape": (3, 4), "repr_shape": (2, 5), "depth": 3} | change))
-    weights = random_weights(spec, 0)
-    x = tf.constant(np.random.default_rng(0).normal(size=(3, 4, 6)).astype("float32"))
-    eager = list(forward(spec, weights, x, without=without))
-    compiled = list(forward(spec, weights, x, without=without, compiled=True))
-    assert [name for name, _ in compiled] == [name for name, _ in eager]
-    for (name, expected), (_, value) in zip(eager, compiled, strict=True):
-        np.testing.assert_allclose(value, expected, err_msg=name, **CLOSE)
-
-
 GELU_POINTS = np.concatenate([np.linspace(-6, 6, 121), [-40, -1e4, -1e30, 40, 1e4, 1e30]])
 
 
