@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import config
@@ -109,8 +109,8 @@ class Program:
                 tuple(state),
                 taken,
                 rates,
-                images,
-                labels,
+                _read_only(images),
+                _read_only(labels),
                 shown,
                 self._work[thread],
                 self._gradients,
@@ -129,9 +129,9 @@ class Program:
             len(parts),
             lambda thread: step.measure(
                 self._forward,
-                weights,
-                images,
-                labels,
+                _read_only(weights),
+                _read_only(images),
+                _read_only(labels),
                 parts[thread],
                 self._work[thread],
                 totals[thread],
@@ -205,9 +205,9 @@ def look(
         lambda thread: step.look(
             operations,
             plan.packed,
-            vector,
+            _read_only(vector),
             plan.stages[after],
-            rows,
+            _read_only(rows),
             parts[thread],
             work[thread],
             places,
@@ -221,6 +221,13 @@ def look(
         name: array.reshape(number, *shapes[name])
         for name, array in zip(names, arrays, strict=True)
     }
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """Data may be read-only; as that is a type of its own, all of them are, and compiled once."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
 
 
 def _parts(number: int, cores: int) -> list[NDArray[np.int32]]:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ndmixer import PRESETS, ModelSpec, accounting, kernels, xla
-from ndmixer.kernels import State
+from ndmixer.kernels import State, step
 from tests.strategies import model_specs
 
 IMAGES = 40
@@ -133,3 +133,18 @@ def test_numbers_too_small_are_0_within_a_call_alone():
     program.train(state_of(spec), 0, np.full(3, 1e-3), images, labels, steps_of(8, 3))
     program.measure(state_of(spec).weights, images, labels)
     assert np.array([1e-30], np.float32)[0] * np.float32(1e-10) > 0
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_what_is_prepared_serves_every_model_and_all_data(read_only):
+    for spec in (SPECS["four axes"], SPECS["autoencoder"]):
+        program = kernels.Program(spec, 8)
+        program.prepare()
+        images, labels = data_of(spec)
+        images.flags.writeable = labels.flags.writeable = not read_only
+        state = state_of(spec)
+        program.train(state, 0, np.full(1, 1e-3), images, labels, steps_of(8, 1))
+        program.measure(state.weights, images, labels)
+        kernels.look(spec, kernels.split(spec, state.weights), images, ("input", "head"))
+    for entry in (step.train, step.measure, step.look):
+        assert len(entry.signatures) == 1
