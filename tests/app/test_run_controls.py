@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from ndmixer import PRESETS, ModelSpec, TrainSpec, jobs, runs
-from ndmixer.runs import Run
+from ndmixer.runs import Run, files
 
 PAGE = Path(__file__).parents[2] / "pages" / "train.py"
 PRESET = PRESETS["classifier"]
@@ -156,7 +156,7 @@ def test_link_to_a_run_alone_opens_its_settings_and_wrong_ones_do_not():
 
 def test_shipped_model_is_shown_before_there_is_a_folder_of_runs():
     folder = runs.runs_folder()
-    made("finished").folder.rename(runs.MODELS / "classifier")
+    made("finished").folder.rename(files.MODELS / "classifier")
     shutil.rmtree(folder)
     assert "finished" in said(opened({"run": "classifier"}))
 
