@@ -7,6 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from ndmixer import PRESETS, ModelSpec, TrainSpec, accounting, jobs, runs
+from ndmixer.accounting import walk
 from ndmixer.inspection import looked_at
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "compare.py")
@@ -32,16 +33,16 @@ def make(tmp_path, monkeypatch):
         run.end("stopped", step=2, elapsed=2 * pace)
         return run
 
-    def image_stages(run, part, index):
-        stages = accounting(run.model_spec).stages
-        return lambda: {s.name: np.ones(s.shape, np.float32) for s in stages}
+    def one_image(run, step, image):
+        stages = walk(accounting(run.model_spec))
+        return lambda: {"values": {s.name: np.ones(s.shape, np.float32) for s in stages}}
 
     def class_geometry(run, step, stage, part, count, metric):
         names = looked_at(run.model_spec, stage)
         table = np.add.outer(np.arange(10.0), np.arange(10.0))
         return lambda: {"stages": np.array(names), "distances": np.stack([table] * len(names))}
 
-    monkeypatch.setattr(jobs, "image_stages", image_stages)
+    monkeypatch.setattr(jobs, "one_image", one_image)
     monkeypatch.setattr(jobs, "class_geometry", class_geometry)
     return make
 
