@@ -2,6 +2,7 @@
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from ndmixer import jobs
 from ndmixer.app import depth_time
@@ -21,13 +22,9 @@ def page(place: Place) -> None:
 
     st.markdown("##### Through depth")
     when = st.empty()
-    left, right = st.columns(2, gap="medium")
-    with left:
-        st.markdown("**How much of the answer is there at each stage**")
-        first = st.container()
-    with right:
-        st.markdown("**How alike the stages are**")
-        second = st.container()
+    first, second = _columns(
+        "How much of the answer is there at each stage", "How alike the stages are"
+    )
     st.markdown("##### Through time")
     if steps:
         chosen = "all" if len(steps) == len(snapshots) else f"{len(steps)} of"
@@ -36,20 +33,10 @@ def page(place: Place) -> None:
             + ("" if chosen == "all" else ", spread evenly over the logarithm of the step")
             + ", whatever weights are chosen."
         )
-    left, right = st.columns(2, gap="medium")
-    with left:
-        st.markdown("**Distances between the classes**")
-        third = st.container()
-    with right:
-        st.markdown("**The answer at each stage**")
-        fourth = st.container()
-    left, right = st.columns(2, gap="medium")
-    with left:
-        st.markdown("**Gates**")
+    third, fourth = _columns("Distances between the classes", "The answer at each stage")
+    gates, fifth = _columns("Gates", "What each block adds")
+    with gates:
         depth_time.draw_gates(place)
-    with right:
-        st.markdown("**What each block adds**")
-        fifth = st.container()
 
     # What takes longest comes last; the figures that are there can be read meanwhile.
     with second:
@@ -80,6 +67,14 @@ def page(place: Place) -> None:
     bad = int(np.count_nonzero(~np.isfinite(found["score"])))
     if bad:
         third.caption(f"At {bad} of these snapshots the weights are not finite: left blank.")
+
+
+def _columns(*titles: str) -> list[DeltaGenerator]:
+    """Places for figures side by side, each below its title."""
+    columns = st.columns(len(titles), gap="medium")
+    for column, title in zip(columns, titles, strict=True):
+        column.markdown(f"**{title}**")
+    return [column.container() for column in columns]
 
 
 st.markdown("#### Where and when does the answer appear?")

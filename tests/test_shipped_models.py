@@ -5,7 +5,8 @@ import pytest
 
 from ndmixer import PRESETS, accounting, load_dataset
 from ndmixer.representations import in_batches
-from ndmixer.runs import MODELS, open_run, shipped_models
+from ndmixer.runs import open_run, shipped_models
+from ndmixer.runs.files import MODELS
 
 MNIST = [n for n, p in PRESETS.items() if p.train.dataset == "mnist" and p.result is not None]
 MOST_BYTES = 8_000_000

@@ -15,6 +15,7 @@ from ndmixer.app.words import plain
 from ndmixer.comparing import agreement
 from ndmixer.datasets import DatasetInfo, dataset_info
 from ndmixer.figures import COLUMNS, layout_note, map_grid, matrix
+from ndmixer.images import softmax
 from ndmixer.runs import Run
 
 SIDES = ("left", "right")
@@ -63,23 +64,25 @@ def _image(pair: list[Run], names: tuple[str, str], info: DatasetInfo) -> None:
     st.markdown("**The same image, stage by stage**")
     last = info.test_images - 1
     index = choose_index(f"Test image (0 to {last:,})", "test", info.test_images, width=200)
-    asks = [jobs.image_stages(run, "test", index) for run in pair]
+    asks = [jobs.one_image(run, None, ("test", index)) for run in pair]
     found = [answer(ask) for ask in asks]
     if found[0] is None or found[1] is None:
         return
-    strips = [{n: v for n, v in stages.items() if n != "logits"} for stages in found if stages]
-    for name, column, run, stages, strip, side in zip(
-        names, st.columns(2, gap="medium"), pair, found, strips, SIDES, strict=True
+    for name, column, run, one, side in zip(
+        names, st.columns(2, gap="medium"), pair, found, SIDES, strict=True
     ):
         with column:
             st.markdown(f"**{plain(name)}**")
-            if not all(np.isfinite(v).all() for v in stages.values()):
+            values = one["values"] if one else {}
+            if not all(np.isfinite(v).all() for v in values.values()):
                 st.warning("These weights are not finite: the training diverged.")
                 continue
+            main = (stage.name for stage in accounting(run.model_spec).stages)
+            strip = {stage: values[stage] for stage in main if stage != "logits"}
             titles = [stage.replace("_", " ") for stage in strip]
             note = layout_note(strip[last_block(run.model_spec)].shape)
             text = (
-                f"Test image {index:,} at every main stage{_taken(stages, info)}. Each map has its "
+                f"Test image {index:,} at every main stage{_taken(values, info)}. Each map has its "
                 f"own colour scale, to ± the number above it. Look for the stage at which they "
                 f"part. {note}"
             )
@@ -140,14 +143,13 @@ def _distances(pair: list[Run], names: tuple[str, str], info: DatasetInfo) -> No
             draw(figure, f"distances-{side}", text, {"distances": table}, table=saved)
 
 
-def _taken(stages: dict[str, np.ndarray], info: DatasetInfo) -> str:
+def _taken(values: dict[str, np.ndarray], info: DatasetInfo) -> str:
     """What a classifier takes the image for, and how sure it is."""
-    if "logits" not in stages:
+    if "logits" not in values:
         return ""
-    logits = stages["logits"].astype(np.float64)
-    shares = np.exp(logits - logits.max())
-    best = int(logits.argmax())
-    return f"; taken for {info.class_names[best]} ({100 * shares[best] / shares.sum():.1f} % sure)"
+    shares = softmax(values["logits"])
+    best = int(shares.argmax())
+    return f"; taken for {info.class_names[best]} ({100 * shares[best]:.1f} % sure)"
 
 
 def _has_weights(run: Run) -> bool:

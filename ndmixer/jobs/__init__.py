@@ -10,7 +10,6 @@ run begun, and no such wish, leaves it alone. So a task may be submitted again w
 fate is not known.
 """
 
-from ndmixer.jobs.comparing import image_stages as image_stages
 from ndmixer.jobs.control import continue_run as continue_run
 from ndmixer.jobs.control import pause as pause
 from ndmixer.jobs.control import resume as resume
@@ -56,7 +55,6 @@ __all__ = [
     "decoded_averages",
     "engine_state",
     "image_map",
-    "image_stages",
     "keras_file",
     "kernels",
     "labels_of",

@@ -1,7 +1,7 @@
 """Through depth and time: questions to the inspecting worker, and the tasks that answer them."""
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from ndmixer.accounting import accounting, stages
 from ndmixer.jobs.engine import engine
-from ndmixer.jobs.inspecting import images_of, weights_of
+from ndmixer.jobs.inspecting import images_of, weights_now, weights_of
 from ndmixer.jobs.worker import import_tensorflow
 from ndmixer.runs import Run
 
@@ -41,9 +41,7 @@ def stage_accuracy(run: Run, step: int | None, stage: str) -> Callable[[], Answe
     Raises:
         ValueError: the run has no such weights.
     """
-    written = run.weights_path(step).stat().st_mtime_ns
-    question = str(run.folder), step, written, _inner(run, stage)
-    return lambda: engine.call(_stage_accuracy, *question)
+    return partial(engine.call, _stage_accuracy, *weights_now(run, step), _inner(run, stage))
 
 
 def stage_similarity(run: Run, step: int | None, stage: str) -> Callable[[], Answer | None]:
@@ -63,9 +61,7 @@ def stage_similarity(run: Run, step: int | None, stage: str) -> Callable[[], Ans
     Raises:
         ValueError: the run has no such weights.
     """
-    written = run.weights_path(step).stat().st_mtime_ns
-    question = str(run.folder), step, written, _inner(run, stage)
-    return lambda: engine.call(_stage_similarity, *question)
+    return partial(engine.call, _stage_similarity, *weights_now(run, step), _inner(run, stage))
 
 
 def moments(run: Run, steps: Sequence[int], stage: str) -> Callable[[], Answer | None]:
@@ -87,9 +83,7 @@ def moments(run: Run, steps: Sequence[int], stage: str) -> Callable[[], Answer |
         ValueError: the run has no such weights.
     """
     inner = _inner(run, stage)
-    questions = [
-        (str(run.folder), step, run.weights_path(step).stat().st_mtime_ns, inner) for step in steps
-    ]
+    questions = [(*weights_now(run, step), inner) for step in steps]
     found: list[Answer] = []
 
     def ask() -> Answer | None:

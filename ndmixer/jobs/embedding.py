@@ -1,6 +1,7 @@
 """Where single images lie in a model: a question to the inspecting worker, and its task."""
 
 from collections.abc import Callable
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import cast
@@ -9,7 +10,7 @@ import numpy as np
 
 from ndmixer.embedding import Method
 from ndmixer.jobs.engine import engine
-from ndmixer.jobs.inspecting import Part
+from ndmixer.jobs.inspecting import Part, images_of, weights_now, weights_of
 from ndmixer.jobs.worker import import_tensorflow
 from ndmixer.runs import Run
 
@@ -57,10 +58,10 @@ def image_map(
     Raises:
         ValueError: the run has no such weights.
     """
-    written = run.weights_path(step).stat().st_mtime_ns
     count = min(count, MAP_IMAGES[method, dimensions])
-    question = str(run.folder), step, written, stage, part, count, method, dimensions
-    return lambda: engine.call(_image_map, *question)
+    return partial(
+        engine.call, _image_map, *weights_now(run, step), stage, part, count, method, dimensions
+    )
 
 
 def _image_map(
@@ -78,7 +79,6 @@ def _image_map(
     from ndmixer.accounting import accounting, walk
     from ndmixer.embedding import FEWEST, embed, neighbours_kept, principal_components
     from ndmixer.inspection import SAMPLE_NUMBERS
-    from ndmixer.jobs.inspecting import images_of, weights_of
     from ndmixer.representations import in_batches
 
     run = Run(Path(folder))

@@ -5,7 +5,7 @@ A question returns at once; its answer is None as long as it is not ready, so as
 
 import tempfile
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,9 +105,9 @@ def class_geometry(
     Raises:
         ValueError: the run has no such weights.
     """
-    written = run.weights_path(step).stat().st_mtime_ns
-    question = str(run.folder), step, written, stage, part, count, metric, pairs
-    return lambda: engine.call(_class_geometry, *question)
+    return partial(
+        engine.call, _class_geometry, *weights_now(run, step), stage, part, count, metric, pairs
+    )
 
 
 def pictures(dataset: str, part: Part, indices: Iterable[int]) -> np.ndarray | None:
@@ -218,6 +218,15 @@ def _class_pass(
     classes = load_dataset(name).num_classes
     stage = inner or "input"
     return weights, found, class_pass(spec, weights, images, labels, classes, stage)
+
+
+def weights_now(run: Run, step: int | None) -> tuple[str, int | None, int]:
+    """Which weights a question is about, as `weights_of` takes it: those that are there now.
+
+    Raises:
+        ValueError: the run has no such weights.
+    """
+    return str(run.folder), step, run.weights_path(step).stat().st_mtime_ns
 
 
 @lru_cache(maxsize=KEPT)

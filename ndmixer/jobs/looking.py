@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypedDict
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ndmixer.images import Part
 from ndmixer.jobs.engine import engine
-from ndmixer.jobs.inspecting import images_of, weights_of
+from ndmixer.jobs.inspecting import images_of, weights_now, weights_of
 from ndmixer.jobs.worker import import_tensorflow
 from ndmixer.runs import Run
 
@@ -55,13 +55,12 @@ def one_image(
     Raises:
         ValueError: the run has no such weights.
     """
-    written = run.weights_path(step).stat().st_mtime_ns
     asked: tuple[str, int]
     if isinstance(image, tuple):
         asked = image
     else:
         asked = base64.b64encode(np.asarray(image, "<f4").tobytes()).decode(), 0
-    return lambda: engine.call(_one_image, str(run.folder), step, written, *asked)
+    return partial(engine.call, _one_image, *weights_now(run, step), *asked)
 
 
 def outputs_of(
@@ -84,9 +83,7 @@ def outputs_of(
     Raises:
         ValueError: the run has no such weights.
     """
-    written = run.weights_path(step).stat().st_mtime_ns
-    question = str(run.folder), step, written, part, count
-    return lambda: engine.call(_outputs_of, *question)
+    return partial(engine.call, _outputs_of, *weights_now(run, step), part, count)
 
 
 def labels_of(dataset: str, part: Part, count: int) -> np.ndarray | None:

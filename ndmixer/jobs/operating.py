@@ -5,13 +5,13 @@ Questions and tasks as in `ndmixer.jobs.inspecting`.
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 
 from ndmixer.jobs.engine import engine
-from ndmixer.jobs.inspecting import Part, images_of, weights_of
+from ndmixer.jobs.inspecting import Part, images_of, weights_now, weights_of
 from ndmixer.jobs.worker import import_tensorflow
 from ndmixer.runs import Run
 
@@ -38,8 +38,7 @@ def kernels(run: Run, step: int | None, stage: str) -> Callable[[], Answer | Non
     Raises:
         ValueError: the run has no such weights.
     """
-    written = run.weights_path(step).stat().st_mtime_ns
-    return lambda: engine.call(_kernels, str(run.folder), step, written, stage)
+    return partial(engine.call, _kernels, *weights_now(run, step), stage)
 
 
 def surgery(
@@ -70,10 +69,8 @@ def surgery(
     Raises:
         ValueError: the run has no such weights.
     """
-    written = run.weights_path(step).stat().st_mtime_ns
     changes = json.dumps(sorted(factors.items())), json.dumps(sorted(without))
-    question = str(run.folder), step, written, part, count, *changes
-    return lambda: engine.call(_surgery, *question)
+    return partial(engine.call, _surgery, *weights_now(run, step), part, count, *changes)
 
 
 def _kernels(folder: str, step: int | None, written: int, stage: str) -> Answer:

@@ -4,13 +4,13 @@ Questions and tasks as in `ndmixer.jobs.inspecting`.
 """
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 
 from ndmixer.jobs.engine import engine
-from ndmixer.jobs.inspecting import Part, images_of, weights_of
+from ndmixer.jobs.inspecting import Part, images_of, weights_now, weights_of
 from ndmixer.jobs.worker import import_tensorflow
 from ndmixer.reconstruction import Order
 from ndmixer.runs import Run
@@ -48,9 +48,9 @@ def reconstructions(
     Raises:
         ValueError: the run has no such weights.
     """
-    written = run.weights_path(step).stat().st_mtime_ns
-    question = str(run.folder), step, written, part, count, order, shown, page
-    return lambda: engine.call(_reconstructions, *question)
+    return partial(
+        engine.call, _reconstructions, *weights_now(run, step), part, count, order, shown, page
+    )
 
 
 def decoded_averages(
@@ -72,9 +72,7 @@ def decoded_averages(
     Raises:
         ValueError: the run has no such weights.
     """
-    written = run.weights_path(step).stat().st_mtime_ns
-    question = str(run.folder), step, written, stage, part, count
-    return lambda: engine.call(_decoded_averages, *question)
+    return partial(engine.call, _decoded_averages, *weights_now(run, step), stage, part, count)
 
 
 def walk(
@@ -97,9 +95,7 @@ def walk(
     Raises:
         ValueError: the run has no such weights.
     """
-    written = run.weights_path(step).stat().st_mtime_ns
-    question = str(run.folder), step, written, stage, part, *ends, count
-    return lambda: engine.call(_walk, *question)
+    return partial(engine.call, _walk, *weights_now(run, step), stage, part, *ends, count)
 
 
 def _reconstructions(

@@ -1,12 +1,12 @@
 """Choices in the address: read from it, written to it, and carried from page to page."""
 
-import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ndmixer import ModelSpec, TrainSpec, jobs, runs
+from ndmixer import ModelSpec, jobs
 from ndmixer.app import PAGES, navigation
 from ndmixer.app.choices import NAMES
+from tests.app.pages import learned, open_page, shown
 
 SMALL, LARGE = ModelSpec(depth=1), ModelSpec(depth=3)
 CHOSEN = {"step": "7", "stage": "block_0", "part": "train", "metric": "cosine", "pairs": "true"}
@@ -14,9 +14,8 @@ ASKED = [7, "block_0", "train", 2_000, "cosine", True]
 
 
 @pytest.fixture(autouse=True)
-def asked(tmp_path, monkeypatch):
+def asked(monkeypatch):
     """What the worker was asked last; it has no answer."""
-    monkeypatch.setenv("NDMIXER_RUNS", str(tmp_path))
     monkeypatch.setattr(jobs, "start_engine", lambda: None)
     found = []
 
@@ -32,39 +31,20 @@ def asked(tmp_path, monkeypatch):
     return found
 
 
-def made(model: ModelSpec) -> runs.Run:
-    run = runs.create(model, TrainSpec(train_images=2_000))
-    run.save_snapshot({"a": np.zeros(1, np.float32)}, 7)
-    run.end("stopped", step=7)
-    return run
-
-
-def opened(page: str, query: dict[str, str]) -> AppTest:
-    at = AppTest.from_file(PAGES / f"{page}.py", default_timeout=30)
-    at.query_params.update(query)
-    return shown(at)
-
-
-def shown(at: AppTest) -> AppTest:
-    at.run()
-    assert not at.exception
-    return at
-
-
 def address(at: AppTest) -> dict[str, str]:
     found = {name: at.query_params[name] for name in at.query_params}
     return {name: text if isinstance(text, str) else text[0] for name, text in found.items()}
 
 
 def test_a_choice_is_read_from_the_address(asked):
-    at = opened("classes", {"run": made(LARGE).id, **CHOSEN})
+    at = open_page("classes", learned(LARGE, train_images=2_000), **CHOSEN)
     assert asked == ASKED
     assert address(at).items() >= CHOSEN.items()
 
 
 def test_a_choice_is_written_to_the_address(asked):
-    run = made(LARGE)
-    at = opened("classes", {"run": run.id})
+    run = learned(LARGE, train_images=2_000)
+    at = open_page("classes", run)
     assert address(at) == {"run": run.id}
     at.selectbox(key="step_choice").select(7)
     at.selectbox(key="stage_choice").select("block_0")
@@ -79,8 +59,8 @@ def test_a_choice_is_written_to_the_address(asked):
 @pytest.mark.parametrize("text", ["8", "block_9", "-1", "9" * 400, "../<b>%00√"])
 @pytest.mark.parametrize("page", ["classes", "map", "weights", "compare"])
 def test_what_the_address_says_wrongly_is_passed_over(page, text):
-    run = made(LARGE)
-    at = opened(page, dict.fromkeys(NAMES, text) | {"run": run.id, "runs": run.id})
+    run = learned(LARGE, train_images=2_000)
+    at = open_page(page, **dict.fromkeys(NAMES, text) | {"run": run.id, "runs": run.id})
     ours = {"run": run.id, "runs": run.id, "image": "test-0"}
     shown_here = {n for n in NAMES if f"{n}_choice" in at.session_state}
     wrong = {n: t for n, t in address(at).items() if n in shown_here and t != ours.get(n)}
@@ -88,7 +68,7 @@ def test_what_the_address_says_wrongly_is_passed_over(page, text):
 
 
 def test_a_choice_is_carried_to_other_pages_and_kept_where_it_does_not_apply(asked):
-    run, other = made(LARGE), made(SMALL)
+    run, other = learned(LARGE, train_images=2_000), learned(SMALL, train_images=2_000)
     at = AppTest.from_file(navigation.__file__, default_timeout=60)
     shown(at)
     at.switch_page(str(PAGES / "classes.py"))
@@ -120,8 +100,8 @@ def test_a_choice_is_carried_to_other_pages_and_kept_where_it_does_not_apply(ask
 
 
 def test_sessions_choose_for_themselves(asked):
-    run = made(LARGE)
-    one, two = (opened("map", {"run": run.id}) for _ in range(2))
+    run = learned(LARGE, train_images=2_000)
+    one, two = (open_page("map", run) for _ in range(2))
     one.selectbox(key="stage_choice").select("embed")
     shown(one)
     shown(two)

@@ -1,33 +1,26 @@
 """What the Classes page says of runs of every kind, without a browser and an engine."""
 
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from ndmixer import PRESETS, ModelSpec, TrainSpec, accounting, jobs, runs
+from ndmixer import PRESETS, ModelSpec, TrainSpec, accounting, runs
 from ndmixer.accounting import walk
 from ndmixer.inspection import looked_at
+from tests.app.pages import learned, open_page, said
 
-PAGE = str(Path(__file__).parents[2] / "pages" / "classes.py")
+opened = partial(open_page, "classes")
 AUTOENCODER = PRESETS["autoencoder-small"].model
 FOUR_AXES = ModelSpec(in_shape=(4, 7, 4, 7), repr_shape=(3, 4, 2, 5), depth=1)
 
 
 @pytest.fixture
-def made(tmp_path, monkeypatch):
+def made(answers):
     """Makes a run with weights, and answers in place of the inspecting worker."""
-    monkeypatch.setenv("NDMIXER_RUNS", str(tmp_path))
-    asked = []
 
     def make(model: ModelSpec, *, value: float = 1.0, absent: int | None = None) -> runs.Run:
-        run = runs.create(model, TrainSpec(train_images=2_000))
-        run.save_snapshot({"a": np.zeros(1, np.float32)}, 7)
-        run.end("stopped", step=7)
-
         def class_geometry(run, step, stage, part, count, metric, pairs):
-            asked.append((step, stage, part, count, metric, pairs))
             shape = next(s.shape for s in walk(accounting(model)) if s.name == stage)
             random = np.random.default_rng(0)
             averages = value * random.normal(size=(10, *shape)).astype(np.float32)
@@ -45,27 +38,13 @@ def made(tmp_path, monkeypatch):
             }
             if model.task == "classifier":
                 found["predictions"] = np.r_[5, 1:50] % 10
-            return lambda: found
+            return found
 
-        monkeypatch.setattr(jobs, "class_geometry", class_geometry)
-        monkeypatch.setattr(jobs, "pictures", lambda *_: np.zeros((1, 28, 28), np.float32))
-        return run
+        answers(class_geometry=class_geometry)
+        return learned(model, train_images=2_000)
 
-    make.asked = asked
+    make.asked = answers.asked["class_geometry"]
     return make
-
-
-def opened(run: runs.Run | None = None) -> AppTest:
-    page = AppTest.from_file(PAGE, default_timeout=30)
-    if run:
-        page.query_params["run"] = run.id
-    page.run()
-    assert not page.exception
-    return page
-
-
-def said(page: AppTest) -> str:
-    return "\n".join(e.value for e in [*page.markdown, *page.caption, *page.info, *page.warning])
 
 
 @pytest.mark.parametrize(
@@ -113,5 +92,5 @@ def test_what_is_missing_is_said(made):
     assert "This run has no weights yet: it is queued" in said(opened(queued))
     lost = runs.create(ModelSpec(), TrainSpec(dataset="nowhere.npz"))
     lost.save_weights({}, 0)
-    assert "there is no such file" in said(opened(lost)).replace("\\", "")
+    assert "there is no such file" in said(opened(lost))
     assert "the training diverged" in said(opened(made(ModelSpec(), value=np.inf)))

@@ -1,23 +1,23 @@
 """What the Compare page says of several runs, without a browser and an engine."""
 
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from ndmixer import PRESETS, ModelSpec, TrainSpec, accounting, jobs, runs
+from ndmixer import PRESETS, ModelSpec, TrainSpec, accounting, runs
+from ndmixer.accounting import walk
 from ndmixer.inspection import looked_at
+from tests.app.pages import open_page, said
 
-PAGE = str(Path(__file__).parents[2] / "pages" / "compare.py")
+opened = partial(open_page, "compare")
 CLASSIFIER, TINY = PRESETS["classifier"].model, PRESETS["classifier-tiny"].model
 AUTOENCODER = PRESETS["autoencoder-small"].model
 
 
 @pytest.fixture
-def make(tmp_path, monkeypatch):
+def make(answers):
     """Makes a run of two epochs, and answers in place of the inspecting worker."""
-    monkeypatch.setenv("NDMIXER_RUNS", str(tmp_path))
 
     def make(model: ModelSpec, name: str, *, pace: float = 1.0, dataset="mnist", weights=True):
         run = runs.create(model, TrainSpec(train_images=64, dataset=dataset), name=name)
@@ -32,37 +32,22 @@ def make(tmp_path, monkeypatch):
         run.end("stopped", step=2, elapsed=2 * pace)
         return run
 
-    def image_stages(run, part, index):
-        stages = accounting(run.model_spec).stages
-        return lambda: {s.name: np.ones(s.shape, np.float32) for s in stages}
+    def one_image(run, step, image):
+        stages = walk(accounting(run.model_spec))
+        return {"values": {s.name: np.ones(s.shape, np.float32) for s in stages}}
 
     def class_geometry(run, step, stage, part, count, metric):
         names = looked_at(run.model_spec, stage)
         table = np.add.outer(np.arange(10.0), np.arange(10.0))
-        return lambda: {"stages": np.array(names), "distances": np.stack([table] * len(names))}
+        return {"stages": np.array(names), "distances": np.stack([table] * len(names))}
 
-    monkeypatch.setattr(jobs, "image_stages", image_stages)
-    monkeypatch.setattr(jobs, "class_geometry", class_geometry)
+    answers(one_image=one_image, class_geometry=class_geometry)
     return make
-
-
-def opened(address: str | None = None) -> AppTest:
-    page = AppTest.from_file(PAGE, default_timeout=30)
-    if address is not None:
-        page.query_params["runs"] = address
-    page.run()
-    assert not page.exception
-    return page
-
-
-def said(page: AppTest) -> str:
-    elements = [*page.markdown, *page.caption, *page.info, *page.warning]
-    return "\n".join(e.value for e in elements).replace("\\", "")
 
 
 def test_runs_stand_side_by_side(make):
     a, b = make(CLASSIFIER, "slow", pace=2.0), make(TINY, "quick")
-    page = opened(f"{a.id},{b.id}")
+    page = opened(runs=f"{a.id},{b.id}")
     assert len(page.get("plotly_chart")) == 6
     table = page.dataframe[0].value
     assert list(table["Run"]) == ["slow", "quick"]
@@ -80,7 +65,7 @@ def test_runs_stand_side_by_side(make):
 
 def test_the_choice_is_in_the_address_and_what_is_no_run_is_said(make):
     a, b = make(CLASSIFIER, "one"), make(TINY, "two")
-    page = opened(f"{b.id},nowhere,../../etc,{b.id}")
+    page = opened(runs=f"{b.id},nowhere,../../etc,{b.id}")
     assert "There is no such run here, it was left out: nowhere, ../../etc" in said(page)
     assert page.multiselect[0].value == [b.id]
     page.multiselect[0].set_value([b.id, a.id]).run()
@@ -91,7 +76,7 @@ def test_the_choice_is_in_the_address_and_what_is_no_run_is_said(make):
 
 
 def test_runs_of_different_tasks_have_figures_of_their_own(make):
-    page = opened(f"{make(CLASSIFIER, 'a').id},{make(AUTOENCODER, 'b').id}")
+    page = opened(runs=f"{make(CLASSIFIER, 'a').id},{make(AUTOENCODER, 'b').id}")
     assert "stand in figures of their own" in said(page)
     assert len(page.get("plotly_chart")) == 8
     table = page.dataframe[0].value
@@ -99,17 +84,17 @@ def test_runs_of_different_tasks_have_figures_of_their_own(make):
 
 
 def test_runs_of_one_name_are_told_apart(make):
-    page = opened(f"{make(TINY, 'same').id},{make(TINY, 'same').id}")
+    page = opened(runs=f"{make(TINY, 'same').id},{make(TINY, 'same').id}")
     assert list(page.dataframe[0].value["Run"]) == ["same (1)", "same (2)"]
 
 
 def test_what_cannot_be_compared_is_said(make):
     assert "No run yet" in said(opened())
     a, b = make(TINY, "a"), make(TINY, "b", dataset="nowhere.npz")
-    assert "different data sets" in said(opened(f"{a.id},{b.id}"))
+    assert "different data sets" in said(opened(runs=f"{a.id},{b.id}"))
     c = make(TINY, "c", weights=False)
-    assert "choose two that have weights" in said(opened(f"{a.id},{c.id}"))
+    assert "choose two that have weights" in said(opened(runs=f"{a.id},{c.id}"))
     queued = runs.create(TINY, TrainSpec(), name="queued")
-    page = opened(queued.id)
+    page = opened(runs=queued.id)
     assert "No classifier here has measured anything yet" in said(page)
     assert "Still training, shown as of now: queued" in said(page)

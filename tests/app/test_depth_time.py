@@ -1,22 +1,21 @@
 """What the page of depth and time says of runs of every kind, without a browser and an engine."""
 
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from ndmixer import PRESETS, ModelSpec, TrainSpec, jobs, runs
+from ndmixer import PRESETS, ModelSpec, TrainSpec, runs
 from ndmixer.inspection import looked_at
+from tests.app.pages import open_page, said
 
-PAGE = str(Path(__file__).parents[2] / "pages" / "depth_time.py")
+opened = partial(open_page, "depth_time")
 CLASSIFIER = PRESETS["classifier"].model
 
 
 @pytest.fixture
-def made(tmp_path, monkeypatch):
+def made(answers):
     """Makes a run with weights, and answers in place of the inspecting worker."""
-    monkeypatch.setenv("NDMIXER_RUNS", str(tmp_path))
 
     def make(model: ModelSpec, *, snapshots=(0, 7)) -> runs.Run:
         run = runs.create(model, TrainSpec())
@@ -35,12 +34,12 @@ def made(tmp_path, monkeypatch):
             names = looked_at(run.model_spec, stage)
             share = np.full(len(names), 0.5)
             found = {"stages": np.array(names), "nearest": share, "probe": share, **count}
-            return lambda: found
+            return found
 
         def stage_similarity(run, step, stage):
             names = looked_at(run.model_spec, stage)
             found = {"stages": np.array(names), "similarity": np.eye(len(names)), **count}
-            return lambda: found
+            return found
 
         def moments(run, steps, stage):
             names = looked_at(run.model_spec, stage)
@@ -51,23 +50,13 @@ def made(tmp_path, monkeypatch):
                 **{"ratios": np.ones((len(steps), run.model_spec.depth)), **count},
                 "score": np.full(len(steps), score),
             }
-            return lambda: found
+            return found
 
-        for question in (stage_accuracy, stage_similarity, moments):
-            monkeypatch.setattr(jobs, question.__name__, question)
+        answers(stage_accuracy=stage_accuracy, stage_similarity=stage_similarity, moments=moments)
 
     stubs(0.5)
     make.stubs = stubs
     return make
-
-
-def opened(run: runs.Run) -> tuple[AppTest, str]:
-    page = AppTest.from_file(PAGE, default_timeout=30)
-    page.query_params["run"] = run.id
-    page.run()
-    assert not page.exception
-    said = [*page.markdown, *page.caption, *page.info, *page.warning]
-    return page, "\n".join(element.value for element in said)
 
 
 @pytest.mark.parametrize(
@@ -82,15 +71,15 @@ def opened(run: runs.Run) -> tuple[AppTest, str]:
     ids=["classifier", "depth 0", "no gate", "3-D", "autoencoder"],
 )
 def test_every_kind_of_model_is_shown(made, model, charts, words):
-    page, said = opened(made(model))
+    page = opened(made(model))
     assert len(page.get("plotly_chart")) == charts
     for part in words:
-        assert part in said
+        assert part in said(page)
 
 
 def test_what_is_missing_is_said(made):
-    _, said = opened(made(CLASSIFIER, snapshots=()))
-    assert "kept no snapshots of its weights" in said
+    page = opened(made(CLASSIFIER, snapshots=()))
+    assert "kept no snapshots of its weights" in said(page)
     made.stubs(np.nan)
-    _, said = opened(made(CLASSIFIER))
-    assert "At 2 of these snapshots the weights are not finite" in said
+    page = opened(made(CLASSIFIER))
+    assert "At 2 of these snapshots the weights are not finite" in said(page)

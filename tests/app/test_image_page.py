@@ -2,7 +2,7 @@
 
 import base64
 import io
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,28 +14,22 @@ from ndmixer.accounting import walk
 from ndmixer.app.pad import SIDE
 from ndmixer.app.picture_file import sample_from_file
 from ndmixer.digits import like_mnist
+from tests.app.pages import learned, open_page, said
 
-PAGE = str(Path(__file__).parents[2] / "pages" / "representations.py")
+opened = partial(open_page, "representations")
 FOUR_AXES = ModelSpec(in_shape=(4, 7, 4, 7), repr_shape=(3, 4, 2, 5), depth=1)
 ONE_AXIS = ModelSpec(in_shape=(784,), repr_shape=(20,), out_shape=(10,), depth=1)
 
 
 @pytest.fixture
-def made(tmp_path, monkeypatch):
+def made(answers, monkeypatch):
     """Makes a run with weights, and answers in place of the inspecting worker."""
-    monkeypatch.setenv("NDMIXER_RUNS", str(tmp_path))
-    asked = []
     labels = np.arange(50) % 10
     logits = np.eye(10)[labels] * np.linspace(1, 9, 50)[:, None]
     logits[[7, 31]] = np.eye(10)[0] * 5  # two mistakes
 
     def make(model: ModelSpec, *, value: float = 1.0, dataset: str = "mnist") -> runs.Run:
-        run = runs.create(model, TrainSpec(dataset=dataset))
-        run.save_snapshot({"a": np.zeros(1, np.float32)}, 7)
-        run.end("stopped", step=7)
-
         def one_image(run, step, image):
-            asked.append((step, image))
             random = np.random.default_rng(0)
             shapes = {s.name: s.shape for s in walk(accounting(model))}
             values = {
@@ -45,31 +39,14 @@ def made(tmp_path, monkeypatch):
             last = list(values.values())[-1]
             names = ["embed", *(s.name for s in accounting(model).stages if s.axes)]
             found = {"values": values, "exits": dict.fromkeys(names, last), "step": 7}
-            return lambda: found | {"label": 3 if isinstance(image, tuple) else None}
+            return found | {"label": 3 if isinstance(image, tuple) else None}
 
-        monkeypatch.setattr(jobs, "one_image", one_image)
-        monkeypatch.setattr(
-            jobs, "outputs_of", lambda *_: lambda: {"labels": labels, "logits": logits}
-        )
+        answers(one_image=one_image, outputs_of=lambda *_: {"labels": labels, "logits": logits})
         monkeypatch.setattr(jobs, "labels_of", lambda *_: labels)
-        return run
+        return learned(model, dataset=dataset)
 
-    make.asked = asked
+    make.asked = answers.asked["one_image"]
     return make
-
-
-def opened(run: runs.Run | None = None, **query: str) -> AppTest:
-    page = AppTest.from_file(PAGE, default_timeout=30)
-    for name, value in query.items() | ({"run": run.id} if run else {}).items():
-        page.query_params[name] = value
-    page.run()
-    assert not page.exception
-    return page
-
-
-def said(page: AppTest) -> str:
-    told = [*page.markdown, *page.caption, *page.info, *page.warning, *page.error]
-    return "\n".join(e.value for e in told)
 
 
 def components(page: AppTest) -> int:

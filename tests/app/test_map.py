@@ -1,30 +1,23 @@
 """What the Map page says of runs of every kind, without a browser and an engine."""
 
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from ndmixer import PRESETS, ModelSpec, TrainSpec, jobs, runs
+from ndmixer import PRESETS, ModelSpec, TrainSpec, runs
 from ndmixer.app import PAGES, choose_image
+from tests.app.pages import learned, open_page, said
 
-PAGE = str(Path(__file__).parents[2] / "pages" / "map.py")
+opened = partial(open_page, "map")
 
 
 @pytest.fixture
-def made(tmp_path, monkeypatch):
+def made(answers):
     """Makes a run with weights, and answers in place of the inspecting worker."""
-    monkeypatch.setenv("NDMIXER_RUNS", str(tmp_path))
-    asked = []
 
     def make(model: ModelSpec) -> runs.Run:
-        run = runs.create(model, TrainSpec(train_images=2_000))
-        run.save_snapshot({"a": np.zeros(1, np.float32)}, 7)
-        run.end("stopped", step=7)
-
         def image_map(run, step, stage, part, count, method, dimensions):
-            asked.append((step, stage, part, count, method, dimensions))
             found = {
                 "points": np.random.default_rng(0).normal(size=(60, dimensions)),
                 **{"labels": np.arange(60) % 10, "kept": np.array(0.4), "step": np.array(7)},
@@ -33,27 +26,13 @@ def made(tmp_path, monkeypatch):
                 found["shares"] = np.array([0.5, 0.25, 0.125])[:dimensions]
             if model.task == "classifier":
                 found["predictions"] = np.r_[5, 1:60] % 10
-            return lambda: found
+            return found
 
-        monkeypatch.setattr(jobs, "image_map", image_map)
-        monkeypatch.setattr(jobs, "pictures", lambda *_: np.zeros((1, 28, 28), np.float32))
-        return run
+        answers(image_map=image_map)
+        return learned(model, train_images=2_000)
 
-    make.asked = asked
+    make.asked = answers.asked["image_map"]
     return make
-
-
-def opened(run: runs.Run | None = None) -> AppTest:
-    page = AppTest.from_file(PAGE, default_timeout=30)
-    if run:
-        page.query_params["run"] = run.id
-    page.run()
-    assert not page.exception
-    return page
-
-
-def said(page: AppTest) -> str:
-    return "\n".join(e.value for e in [*page.markdown, *page.caption, *page.info, *page.warning])
 
 
 @pytest.mark.parametrize(
@@ -99,7 +78,7 @@ def test_an_image_leads_to_its_stages(made, monkeypatch):
     assert page.query_params["image"] == "test-12"
 
 
-def test_what_is_missing_is_said(made, monkeypatch):
+def test_what_is_missing_is_said(made, answers):
     assert "No run yet" in said(opened())
     queued = runs.create(ModelSpec(), TrainSpec())
     assert "This run has no weights yet: it is queued" in said(opened(queued))
@@ -108,7 +87,7 @@ def test_what_is_missing_is_said(made, monkeypatch):
     def diverged(*_):
         raise ValueError("these representations are not finite: the training diverged")
 
-    monkeypatch.setattr(jobs, "image_map", lambda *_: diverged)
+    answers(image_map=diverged)
     page = opened(run)
-    assert "the training diverged" in said(page).replace("\\", "")
+    assert "the training diverged" in said(page)
     assert not page.get("plotly_chart")

@@ -1,16 +1,14 @@
 """What the Reconstructions page says of runs of every kind, without a browser and an engine."""
 
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from ndmixer import PRESETS, ModelSpec, TrainSpec, jobs, runs
-from tests.app.test_classes import said
-from tests.app.test_weights import metrics
+from ndmixer import PRESETS, ModelSpec, TrainSpec, runs
+from tests.app.pages import learned, metrics, open_page, said
 
-PAGE = str(Path(__file__).parents[2] / "pages" / "reconstructions.py")
+opened = partial(open_page, "reconstructions")
 AUTOENCODER = PRESETS["autoencoder-small"].model
 FOUR_AXES = ModelSpec(task="autoencoder", in_shape=(4, 7, 4, 7), repr_shape=(3, 4, 2, 5), depth=1)
 NO_BLOCK = ModelSpec(task="autoencoder", depth=0)
@@ -18,47 +16,23 @@ BLOCKS_ALONE = ModelSpec(task="autoencoder", depth=1, embedding=False, residual=
 
 
 @pytest.fixture
-def made(tmp_path, monkeypatch):
+def made(answers):
     """Makes a run with weights, and answers in place of the inspecting worker."""
-    monkeypatch.setenv("NDMIXER_RUNS", str(tmp_path))
-    asked = []
-
-    def answers(name, found):
-        def ask(run, *question):
-            asked.append((name, *question))
-            return lambda: found
-
-        monkeypatch.setattr(jobs, name, ask)
 
     def make(model, *, value=0.5) -> runs.Run:
-        run = runs.create(model, TrainSpec(train_images=2_000))
-        run.save_snapshot({"a": np.zeros(1, np.float32)}, 7)
-        run.end("stopped", step=7)
         images = np.random.default_rng(0).random((10, 28, 28), np.float32)
-        answers(
-            "reconstructions",
-            {
-                **{"errors": np.full(50, value), "indices": np.arange(10) + 5},
-                **{"labels": np.arange(10), "inputs": images, "outputs": images * value},
-                "step": np.array(7),
-            },
-        )
-        answers("decoded_averages", {"inputs": images, "decoded": images})
+        found = {
+            **{"errors": np.full(50, value), "indices": np.arange(10) + 5},
+            **{"labels": np.arange(10), "inputs": images, "outputs": images * value},
+            "step": np.array(7),
+        }
+        decoded = {"inputs": images, "decoded": images}
         walked = {"decoded": images[:9], "blended": images[:9], "labels": np.array([7, 2])}
-        answers("walk", walked)
-        return run
+        answers(reconstructions=found, decoded_averages=decoded, walk=walked)
+        return learned(model, train_images=2_000)
 
-    make.asked = asked
+    make.asked = answers.asked
     return make
-
-
-def opened(run: runs.Run | None = None) -> AppTest:
-    page = AppTest.from_file(PAGE, default_timeout=30)
-    if run:
-        page.query_params["run"] = run.id
-    page.run()
-    assert not page.exception
-    return page
 
 
 @pytest.mark.parametrize("model", [AUTOENCODER, FOUR_AXES, NO_BLOCK, BLOCKS_ALONE])
@@ -72,11 +46,11 @@ def test_every_kind_of_autoencoder_is_shown(made, model):
 
 def test_a_choice_is_what_the_worker_is_asked(made):
     page = opened(made(AUTOENCODER))
-    assert made.asked == [
-        ("reconstructions", None, "test", 10_000, "best", 10, 0),
-        ("decoded_averages", None, "block_3", "test", 10_000),
-        ("walk", None, "block_3", "test", (0, 1), 9),
-    ]
+    assert made.asked == {
+        "reconstructions": [(None, "test", 10_000, "best", 10, 0)],
+        "decoded_averages": [(None, "block_3", "test", 10_000)],
+        "walk": [(None, "block_3", "test", (0, 1), 9)],
+    }
     page.selectbox[1].select(7)
     page.selectbox[2].select("block_1")
     page.selectbox[3].select(("train", 2_000))
@@ -85,18 +59,19 @@ def test_a_choice_is_what_the_worker_is_asked(made):
     page.number_input[0].set_value(200)
     page.number_input[2].set_value(1_999).run()
     assert not page.exception
-    assert made.asked[-3:] == [
-        ("reconstructions", 7, "train", 2_000, "worst", 10, 199),
-        ("decoded_averages", 7, "block_1", "train", 2_000),
-        ("walk", 7, "block_1", "train", (0, 1_999), 9),
-    ]
+    assert {name: questions[-1] for name, questions in made.asked.items()} == {
+        "reconstructions": (7, "train", 2_000, "worst", 10, 199),
+        "decoded_averages": (7, "block_1", "train", 2_000),
+        "walk": (7, "block_1", "train", (0, 1_999), 9),
+    }
 
 
 def test_from_within_a_block_nothing_is_decoded(made):
     page = opened(made(AUTOENCODER))
     page.selectbox[2].select("block_1/axis_1").run()
     assert "Nothing can be decoded from within a block" in said(page)
-    assert made.asked[-1][0] == "reconstructions"
+    asked = {name: len(questions) for name, questions in made.asked.items()}
+    assert asked == {"reconstructions": 2, "decoded_averages": 1, "walk": 1}
 
 
 def test_a_classifier_is_told_which_runs_draw(made):

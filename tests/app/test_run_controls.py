@@ -3,16 +3,17 @@
 import os
 import shutil
 from contextlib import ExitStack
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from ndmixer import PRESETS, ModelSpec, TrainSpec, jobs, runs
-from ndmixer.runs import Run
+from ndmixer.runs import Run, files
+from tests.app.pages import open_page, said, shown
 
-PAGE = Path(__file__).parents[2] / "pages" / "train.py"
+opened = partial(open_page, "train")
 PRESET = PRESETS["classifier"]
 OTHER = (
     ModelSpec(repr_shape=(4, 6), depth=2, hidden_size=8),
@@ -25,24 +26,11 @@ LOCKS = ExitStack()
 
 
 @pytest.fixture(autouse=True)
-def no_engine(tmp_path, monkeypatch):
-    monkeypatch.setenv("NDMIXER_RUNS", str(tmp_path / "runs"))
+def no_engine(monkeypatch):
     monkeypatch.setattr(jobs.engine.engine, "put", lambda run: None)
     monkeypatch.setattr(jobs.engine.engine, "call", lambda *arguments: None)
     with LOCKS:
         yield
-
-
-def opened(query: dict[str, str] | None = None) -> AppTest:
-    at = AppTest.from_file(PAGE, default_timeout=30)
-    at.query_params.update(query or {})
-    return shown(at)
-
-
-def shown(at: AppTest) -> AppTest:
-    at.run()
-    assert not at.exception
-    return at
 
 
 def chosen(at: AppTest) -> tuple[ModelSpec, TrainSpec]:
@@ -66,11 +54,6 @@ def button(at: AppTest, label: str):
     return found
 
 
-def said(at: AppTest) -> str:
-    texts = [*at.markdown, *at.caption, *at.error, *at.toast]
-    return "\n".join(text.value for text in texts).replace("\\", "")
-
-
 def made(status: str, specs=OTHER) -> Run:
     """A run of this status, as it lies on the disk."""
     run = runs.create(*specs)
@@ -90,7 +73,7 @@ def made(status: str, specs=OTHER) -> Run:
 
 def test_address_is_taken_up_whole_and_given_back():
     query = {**OTHER[0].to_query(), **OTHER[1].to_query()}
-    at = opened(query)
+    at = opened(**query)
     assert chosen(at) == OTHER
     assert address(at, "target_accuracy") == "0.97"
     assert address(at, "max_seconds") == "90"
@@ -131,7 +114,7 @@ def test_address_is_taken_up_whole_and_given_back():
     ],
 )
 def test_hostile_address_is_said_and_left_out(query, reason):
-    at = opened(query)
+    at = opened(**query)
     assert reason in at.toast[0].value.replace("\\", "")
     assert chosen(at) == (PRESET.model, PRESET.train)
     assert not button(at, "Train").disabled
@@ -140,25 +123,25 @@ def test_hostile_address_is_said_and_left_out(query, reason):
 
 @pytest.mark.parametrize("name", ["../../etc", "/etc/passwd", "a" * 500, "no-such-run"])
 def test_address_of_no_run_shows_none(name):
-    at = opened({"run": name, "unknown": "x"})
+    at = opened(name, unknown="x")
     assert "untrained" in said(at)
     assert set(at.query_params) == {*ModelSpec.model_fields, *TrainSpec.model_fields}
 
 
 def test_link_to_a_run_alone_opens_its_settings_and_wrong_ones_do_not():
     run = made("finished")
-    assert chosen(opened({"run": run.id})) == OTHER
+    assert chosen(opened(run)) == OTHER
     foreign = made("finished", (OTHER[0], TrainSpec(dataset="/tmp/own.npz")))
-    at = opened({"run": foreign.id})
+    at = opened(foreign)
     assert chosen(at) == (PRESET.model, PRESET.train)
     assert "Take the run's settings" not in {b.label for b in at.button}
 
 
 def test_shipped_model_is_shown_before_there_is_a_folder_of_runs():
     folder = runs.runs_folder()
-    made("finished").folder.rename(runs.MODELS / "classifier")
+    made("finished").folder.rename(files.MODELS / "classifier")
     shutil.rmtree(folder)
-    assert "finished" in said(opened({"run": "classifier"}))
+    assert "finished" in said(opened("classifier"))
 
 
 BUTTONS = ("Pause", "Resume", "64 steps", "1 epoch", "Stop", "Reset")
@@ -186,7 +169,7 @@ def test_buttons_keep_their_place_and_say_what_is_on_its_way(status, asked, says
         run.ask(asked)
         later = (run.folder / "metrics.jsonl").stat().st_mtime_ns + 10**9
         os.utime(run.folder / "control", ns=(later, later))
-    at = opened({"run": run.id} if run else {})
+    at = opened(run)
     found = [b for b in at.button if b.label in BUTTONS]
     first = "Resume" if status == "paused" else "Pause"
     assert [b.label for b in found] == [first, "64 steps", "1 epoch", "Stop", "Reset"]
@@ -209,7 +192,7 @@ def test_buttons_keep_their_place_and_say_what_is_on_its_way(status, asked, says
 )
 def test_button_leaves_its_wish_for_the_worker(status, label, control):
     run = made(status)
-    at = opened({"run": run.id})
+    at = opened(run)
     press(at, label)
     assert (run.folder / "control").read_text() == control
     if label == "Reset":
@@ -232,7 +215,7 @@ def test_step_without_a_run_starts_one_that_pauses(label, control):
 
 def test_what_train_leaves_behind_is_said_before_and_can_be_taken_back():
     run = made("paused")
-    at = opened({"run": run.id})
+    at = opened(run)
     assert "The settings are those of the run" in said(at)
     at.slider(key="depth").set_value(5)
     at.slider(key="epochs").set_value(7)
@@ -254,9 +237,9 @@ def test_waiting_runs_tell_their_place_in_the_queue():
     made("running")
     first, second = made("queued"), made("queued")
     os.utime(first.folder / "spec.json", (1, 1))
-    assert "queued, 2nd in the queue" in said(opened({"run": second.id}))
+    assert "queued, 2nd in the queue" in said(opened(second))
     first.ask("stop")
-    assert "queued, 1st in the queue" in said(opened({"run": second.id}))
+    assert "queued, 1st in the queue" in said(opened(second))
 
 
 @pytest.mark.parametrize(
@@ -264,7 +247,7 @@ def test_waiting_runs_tell_their_place_in_the_queue():
 )
 def test_ended_run_is_continued_for_more_epochs(status, more, epochs):
     run = made(status)
-    at = opened({"run": run.id})
+    at = opened(run)
     epochs_box = next(box for box in at.number_input if box.label == "More epochs")
     assert epochs_box.value == 10
     epochs_box.set_value(more)
@@ -281,7 +264,7 @@ def test_run_that_cannot_be_continued_says_why():
     run = runs.create(*OTHER)  # as it is after an upload without metrics
     run.save_weights({}, 96)
     run.end("finished", step=96)
-    at = opened({"run": run.id})
+    at = opened(run)
     press(at, "Continue to epoch 3")
     assert "has kept no state of its optimizer" in said(at)
     assert run.status() == "finished"
@@ -289,7 +272,7 @@ def test_run_that_cannot_be_continued_says_why():
 
 def test_learning_rate_of_a_run_is_its_own():
     run = made("running")
-    at, other = opened({"run": run.id}), opened({"run": run.id})
+    at, other = opened(run), opened(run)
     slider = next(s for s in at.select_slider if s.label == "Learning rate of this run")
     slider.set_value(0.01)
     shown(at)

@@ -1,29 +1,23 @@
 """What the Weights page says of runs of every kind, without a browser and an engine."""
 
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from ndmixer import PRESETS, ModelSpec, TrainSpec, accounting, jobs, runs
+from ndmixer import PRESETS, ModelSpec, TrainSpec, accounting, runs
 from ndmixer.accounting import walk
 from ndmixer.surgery import axis_talk
-from tests.app.test_classes import said
+from tests.app.pages import learned, metrics, open_page, said
 
-PAGE = str(Path(__file__).parents[2] / "pages" / "weights.py")
+opened = partial(open_page, "weights")
 
 
 @pytest.fixture
-def made(tmp_path, monkeypatch):
+def made(answers):
     """Makes a run with weights, and answers in place of the inspecting worker."""
-    monkeypatch.setenv("NDMIXER_RUNS", str(tmp_path))
-    asked = []
 
     def make(model: ModelSpec, *, finite: bool = True) -> runs.Run:
-        run = runs.create(model, TrainSpec(train_images=2_000))
-        run.save_snapshot({"a": np.zeros(1, np.float32)}, 7)
-        run.end("stopped", step=7)
         random = np.random.default_rng(0)
         shapes = accounting(model).weights.items()
         weights = {name: random.normal(size=shape) for name, shape in shapes}
@@ -36,10 +30,9 @@ def made(tmp_path, monkeypatch):
                 found[f"singular/{axis}"] = np.linalg.svd(talk, compute_uv=False)
             if model.gate and model.depth:
                 found["gates"] = np.full(model.depth, 0.25)
-            return lambda: {**found, "finite": np.array(finite), "step": np.array(7)}
+            return {**found, "finite": np.array(finite), "step": np.array(7)}
 
         def surgery(run, step, part, count, factors, without):
-            asked.append((step, part, count, factors, without))
             labels = np.arange(50) % 10
             found = {"labels": labels, "before/distances": random.random((10, 10))}
             found["after/distances"] = found["before/distances"] / 2
@@ -48,27 +41,13 @@ def made(tmp_path, monkeypatch):
                 before, after = ("errors", np.full(50, 0.1)), ("errors", np.full(50, 0.3))
             found[f"before/{before[0]}"] = before[1]
             found[f"after/{after[0]}"] = after[1] if factors or without else before[1]
-            return lambda: found
+            return found
 
-        monkeypatch.setattr(jobs, "kernels", kernels)
-        monkeypatch.setattr(jobs, "surgery", surgery)
-        return run
+        answers(kernels=kernels, surgery=surgery)
+        return learned(model, train_images=2_000)
 
-    make.asked = asked
+    make.asked = answers.asked["surgery"]
     return make
-
-
-def opened(run: runs.Run | None = None) -> AppTest:
-    page = AppTest.from_file(PAGE, default_timeout=30)
-    if run:
-        page.query_params["run"] = run.id
-    page.run()
-    assert not page.exception
-    return page
-
-
-def metrics(page: AppTest) -> dict[str, tuple[str, str]]:
-    return {metric.label: (metric.value, metric.delta) for metric in page.metric}
 
 
 @pytest.mark.parametrize(
