@@ -3,14 +3,13 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ndmixer import ModelSpec, accounting, build_model
+from ndmixer import ModelSpec, accounting, build_model, stages
 from ndmixer.geometry import class_averages, distance_matrix
 from ndmixer.inspection import outcome
-from ndmixer.models import forward
+from ndmixer.kernels import look
 from ndmixer.representations import output_after, representations
 from ndmixer.surgery import axis_talk, scale_blocks
 from tests.models.test_forward import CLOSE, random_weights
@@ -50,11 +49,10 @@ def test_a_model_after_surgery_is_the_keras_model_with_its_blocks_changed(spec, 
     without = {a for a in axes if data.draw(st.booleans())}
 
     operated, changed = scale_blocks(spec, weights, factors)
-    x = tf.constant(np.moveaxis(images, 0, -1))
-    *_, (_, output) = forward(operated, changed, x, without=without)
+    output = look(operated, changed, images, stages(operated)[-1:], without=without)
 
     expected = keras_output(spec, weights, images, factors, without)
-    np.testing.assert_allclose(np.moveaxis(output.numpy(), -1, 0), expected, **CLOSE)
+    np.testing.assert_allclose(*output.values(), expected, **CLOSE)
 
 
 @settings(max_examples=30, deadline=None)
@@ -66,23 +64,6 @@ def test_starting_at_any_stage_ends_in_the_same_output(spec, seed):
     for stage in accounting(spec).stages:
         found = output_after(spec, weights, stage.name, values[stage.name])
         np.testing.assert_allclose(found, whole, err_msg=stage.name, **CLOSE)
-
-
-def test_the_output_comes_in_batches_of_any_size(monkeypatch):
-    spec = ModelSpec(in_shape=(3, 4), repr_shape=(5, 2), depth=1)
-    weights, values = random_weights(spec, 0), np.random.default_rng(0).normal(size=(23, 5, 2))
-    whole = output_after(spec, weights, "embed", values)
-    monkeypatch.setattr("ndmixer.representations.LARGEST_BATCH", 5)
-    np.testing.assert_allclose(output_after(spec, weights, "embed", values), whole, **CLOSE)
-
-
-def test_a_start_within_a_block_and_a_cut_outside_of_one_are_refused():
-    spec = ModelSpec(in_shape=(3, 4), repr_shape=(3, 4), depth=1)
-    weights, x = random_weights(spec, 0), tf.zeros((3, 4, 2))
-    with pytest.raises(ValueError, match=r"start at one of input, .* after='block_0/axis_1'"):
-        list(forward(spec, weights, x, after="block_0/axis_1"))
-    with pytest.raises(ValueError, match=r"block_0/axis_1, block_0/axis_2\. Received.*'embed'"):
-        list(forward(spec, weights, x, without=["embed"]))
 
 
 def test_surgery_leaves_the_model_itself_alone():

@@ -10,7 +10,6 @@ import numpy as np
 from ndmixer.accounting import accounting, stages
 from ndmixer.jobs.engine import engine
 from ndmixer.jobs.inspecting import images_of, weights_now, weights_of
-from ndmixer.jobs.worker import import_tensorflow
 from ndmixer.runs import Run
 
 if TYPE_CHECKING:
@@ -108,7 +107,6 @@ def _inner(run: Run, stage: str) -> str:
 
 def _stage_accuracy(folder: str, step: int | None, written: int, inner: str) -> Answer:
     """The task behind `stage_accuracy`."""
-    import_tensorflow()
     from ndmixer.depth import accuracy_by_stage
 
     weights, found = weights_of(folder, step, written)
@@ -122,7 +120,6 @@ def _stage_accuracy(folder: str, step: int | None, written: int, inner: str) -> 
 
 def _stage_similarity(folder: str, step: int | None, written: int, inner: str) -> Answer:
     """The task behind `stage_similarity`."""
-    import_tensorflow()
     from ndmixer.depth import COMPARED, similarity_by_stage
 
     weights, found = weights_of(folder, step, written)
@@ -137,7 +134,6 @@ def _stage_similarity(folder: str, step: int | None, written: int, inner: str) -
 @lru_cache(maxsize=MOMENTS)
 def _moment(folder: str, step: int, _written: int, inner: str) -> Answer:
     """The task behind `moments`."""
-    import_tensorflow()
     from ndmixer.depth import moment
 
     run, sample = Run(Path(folder)), _sample(folder, inner)

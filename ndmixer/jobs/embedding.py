@@ -11,7 +11,6 @@ import numpy as np
 from ndmixer.embedding import Method
 from ndmixer.jobs.engine import engine
 from ndmixer.jobs.inspecting import Part, images_of, weights_now, weights_of
-from ndmixer.jobs.worker import import_tensorflow
 from ndmixer.runs import Run
 
 # Images at most, by method and dimensions: what takes the worker a few seconds.
@@ -75,7 +74,6 @@ def _image_map(
     dimensions: int,
 ) -> dict[str, np.ndarray]:
     """The task behind `image_map`."""
-    import_tensorflow()
     from ndmixer.accounting import accounting, walk
     from ndmixer.embedding import FEWEST, embed, neighbours_kept, principal_components
     from ndmixer.inspection import SAMPLE_NUMBERS

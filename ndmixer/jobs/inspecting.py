@@ -142,7 +142,6 @@ def _probes_of(
     run_folder: str, _written: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """The task behind `probes_of`."""
-    import_tensorflow()
     from ndmixer.datasets import load_dataset
     from ndmixer.inspection import averages_of, probes
 
@@ -207,7 +206,6 @@ def _class_pass(
     folder: str, step: int | None, written: int, inner: str, part: Part, count: int
 ) -> tuple[dict[str, np.ndarray], int | None, "ClassPass"]:
     """Weights, their step and the pass: kept for another stage or metric of the same ones."""
-    import_tensorflow()
     from ndmixer.datasets import load_dataset
     from ndmixer.inspection import class_pass
 

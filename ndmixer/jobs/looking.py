@@ -11,7 +11,6 @@ import numpy as np
 from ndmixer.images import Part
 from ndmixer.jobs.engine import engine
 from ndmixer.jobs.inspecting import images_of, weights_now, weights_of
-from ndmixer.jobs.worker import import_tensorflow
 from ndmixer.runs import Run
 
 PASSES = 4  # of many images, whose outputs it keeps
@@ -100,7 +99,6 @@ def labels_of(dataset: str, part: Part, count: int) -> np.ndarray | None:
 
 def _one_image(folder: str, step: int | None, written: int, source: str, index: int) -> OneImage:
     """The task behind `one_image`; the source is a part of the data set, or the pixels."""
-    import_tensorflow()
     from ndmixer.representations import early_exits, representations
 
     weights, found = weights_of(folder, step, written)
@@ -128,7 +126,6 @@ def _outputs_of(
     folder: str, step: int | None, written: int, part: Part, count: int
 ) -> dict[str, np.ndarray]:
     """The task behind `outputs_of`."""
-    import_tensorflow()
     from ndmixer.representations import in_batches
 
     weights, _ = weights_of(folder, step, written)

@@ -12,7 +12,6 @@ import numpy as np
 
 from ndmixer.jobs.engine import engine
 from ndmixer.jobs.inspecting import Part, images_of, weights_now, weights_of
-from ndmixer.jobs.worker import import_tensorflow
 from ndmixer.runs import Run
 
 Answer = dict[str, np.ndarray]
@@ -121,7 +120,6 @@ def _outcome(
     factors: str,
     without: str,
 ) -> Answer:
-    import_tensorflow()
     from ndmixer.datasets import load_dataset
     from ndmixer.inspection import outcome
     from ndmixer.surgery import scale_blocks

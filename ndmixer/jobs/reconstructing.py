@@ -11,7 +11,6 @@ import numpy as np
 
 from ndmixer.jobs.engine import engine
 from ndmixer.jobs.inspecting import Part, images_of, weights_now, weights_of
-from ndmixer.jobs.worker import import_tensorflow
 from ndmixer.reconstruction import Order
 from ndmixer.runs import Run
 
@@ -109,7 +108,6 @@ def _reconstructions(
     page: int,
 ) -> Answer:
     """The task behind `reconstructions`."""
-    import_tensorflow()
     from ndmixer.reconstruction import page_of
     from ndmixer.representations import output_after
 
@@ -130,7 +128,6 @@ def _reconstructions(
 @lru_cache(maxsize=PASSES)
 def _errors(folder: str, step: int | None, written: int, part: Part, count: int) -> np.ndarray:
     """Of all images, for every order and page of them."""
-    import_tensorflow()
     from ndmixer.accounting import stages
     from ndmixer.reconstruction import image_errors
     from ndmixer.representations import in_batches
@@ -146,7 +143,6 @@ def _decoded_averages(
     folder: str, step: int | None, written: int, stage: str, part: Part, count: int
 ) -> Answer:
     """The task behind `decoded_averages`."""
-    import_tensorflow()
     from ndmixer.datasets import load_dataset
     from ndmixer.geometry import ClassStatistics
     from ndmixer.representations import in_batches, output_after
@@ -175,7 +171,6 @@ def _walk(
     count: int,
 ) -> Answer:
     """The task behind `walk`."""
-    import_tensorflow()
     from ndmixer.reconstruction import blend
     from ndmixer.representations import in_batches, output_after
 

@@ -12,14 +12,17 @@ _importing = threading.Lock()
 
 def dask_setup(worker: object) -> None:
     """Makes a worker ready before it is asked; called by Dask's `--preload`."""
+    from dask.system import CPU_COUNT
+
+    os.environ.setdefault("NUMBA_NUM_THREADS", str(CPU_COUNT))  # not more than it may use
     threading.Thread(target=_prepare, daemon=True).start()
 
 
 def _prepare() -> None:
-    import_tensorflow()
     from ndmixer import ModelSpec, kernels
 
     kernels.Program(ModelSpec(depth=0), batch_size=1).prepare()
+    import_tensorflow()
 
 
 def import_tensorflow() -> None:
@@ -37,7 +40,6 @@ def import_tensorflow() -> None:
                 del sys.modules["sklearn"]
         from dask.system import CPU_COUNT
 
-        os.environ.setdefault("NUMBA_NUM_THREADS", str(CPU_COUNT))  # not more than it may use
         with suppress(RuntimeError):  # TensorFlow computes already
             # Dask gives its workers OMP_NUM_THREADS=1, which TensorFlow would obey.
             tf.config.threading.set_intra_op_parallelism_threads(CPU_COUNT)
