@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ndmixer import PRESETS, ModelSpec, TrainSpec, build_model, kernels, load_dataset, train
+from ndmixer import PRESETS, ModelSpec, TrainSpec, build_model, kernels, load_dataset, train, xla
 from ndmixer.datasets import Dataset, make_dataset
 from ndmixer.training import Trainer, TrainingDiverged
 
@@ -540,3 +540,18 @@ def test_an_error_of_the_listener_or_the_compiler_is_not_swallowed(monkeypatch):
     monkeypatch.setattr(trainer._program, "prepare", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         trainer.run(lambda event: None)
+
+
+@pytest.mark.parametrize("spec", [CLASSIFIER, AUTOENCODER])
+def test_with_a_gpu_it_is_tensorflow_that_takes_the_same_steps(spec, monkeypatch):
+    train_spec, found = TrainSpec(batch_size=16, epochs=3, learning_rate=0.01), []
+    for devices in ([], ["GPU:0"]):
+        monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind, here=devices: here)
+        events = []
+        trainer = Trainer(spec, train_spec, noise())
+        trainer.run(events.append)
+        found.append((trainer.weights(), [e["val_loss"] for e in events if "val_loss" in e]))
+        assert isinstance(trainer._program, xla.Program if devices else kernels.Program)
+    (weights, losses), (others, other_losses) = found
+    assert_same(others, weights, rtol=1e-3, atol=1e-4)
+    assert other_losses == pytest.approx(losses, rel=1e-3)
