@@ -9,7 +9,6 @@ from ndmixer.app import choices, feed, live
 from ndmixer.app.controls import controls, start_from
 from ndmixer.app.flow import show_flow
 from ndmixer.app.forming import one_scale, show_forming
-from ndmixer.app.read_runs import curves_of
 from ndmixer.app.run_controls import run_controls, train_button
 from ndmixer.app.selected import (
     address,
@@ -18,7 +17,6 @@ from ndmixer.app.selected import (
     selected_run,
 )
 from ndmixer.app.words import ENDED, describe, plain, size
-from ndmixer.spec import ModelSpec
 
 start_from(st.query_params.to_dict(), selected_run())
 st.session_state.pop("watched", None)  # it is drawn below, after the controls
@@ -36,10 +34,10 @@ def choose(strip: DeltaGenerator) -> None:
         st.query_params.from_dict(
             {**choice.model.to_query(), **choice.train.to_query(), **address(choice.model)}
         )
-        with strip:
+        with strip.container():
             show_flow(choice.model, chosen_stage(choice.model), partial(choices.choose, "stage"))
     else:
-        strip.info("The model shows again when the choice is one.")
+        strip.container().info("The model shows again when the choice is one.")
     watched = st.session_state.get("watched")
     if watched and watched != _watched(trained=watched[0]):
         st.rerun()
@@ -58,27 +56,27 @@ def watch(below: DeltaGenerator) -> None:
     Nothing runs it by the clock: `live.js` asks for it where what it draws is no longer so.
     """
     run = selected_run()
-    status = run.status() if run else None
-    readable = status != "unreadable"
     choice = st.session_state.get("choice")
+    now = feed.look(run, choice)
+    status, curves = now.status, now.curves
+    state = feed.state(run, now)  # first: what changes while this draws is then drawn again
     with st.container(key="status"):
         fresh = f"**untrained** · {size(choice[0])}" if choice else "**untrained**"
         st.markdown(describe(run, status) if run else fresh)
-        run_controls(run, status, curves_of(run).last if run and readable else {})
+        run_controls(run, status, curves.last if curves else {})
     plot = st.container()
-    ghost = ghost_of(run, status in ENDED) if run and readable else None
-    model = run.model_spec if run and readable else choice[0] if choice else ModelSpec()
-    view = feed.View(run, choice, chosen_stage(model), ghost, one_scale())
-    now = feed.look(view)
+    ghost = ghost_of(run, status in ENDED) if run and curves else None
+    stage = chosen_stage(now.model)
     with plot:
-        live.show(feed.packed(view, now))
+        view = feed.View(run, choice, stage, ghost, one_scale())
+        live.show(feed.packed(view, now, state))
     if run and status in ("failed", "diverged"):
         st.error(run.error or "The run left no reason.")
     if now.problem:
         st.info(now.problem)
     with below.container():  # even if empty, or its place would not be kept
         if now.arrays:
-            show_forming(now.model, now.dataset, now.arrays, now.averages, now.moment, view.stage)
+            show_forming(now.model, now.dataset, now.arrays, now.averages, now.moment, stage)
             if now.trained and not now.averages:
                 st.caption("The class averages and their distances come after the first epoch.")
     st.session_state.watched = _watched(now.trained)
@@ -86,7 +84,7 @@ def watch(below: DeltaGenerator) -> None:
 
 left, right = st.columns([1, 2.6], gap="medium")
 with right, st.container(key="watch"):
-    now, strip, below = st.container(), st.empty(), st.container()
+    now, strip, below = st.container(), st.container(), st.container()
 with left, st.container(key="controls"):
     choose(strip)
 with now:  # last, so that it knows the choice

@@ -25,7 +25,7 @@ from ndmixer.app.forming import pictures
 from ndmixer.app.live import Curves
 from ndmixer.app.read_runs import Arrays, arrays_of, curves_of
 from ndmixer.app.words import ENDED, describe
-from ndmixer.runs import Run, Status, folder_changed, open_run
+from ndmixer.runs import Run, Status, UnknownRun, folder_changed, open_run
 from ndmixer.spec import ModelSpec, TrainSpec
 
 # Seconds between two questions of a page, if something is awaited, and between two of all pages:
@@ -61,12 +61,12 @@ class View:
 
     @classmethod
     def from_query(cls, query: dict[str, str]) -> "View":
-        """The inverse of `to_query`.
+        """The inverse of `to_query`; a run that was deleted meanwhile is None.
 
         Raises:
-            KeyError, ValueError: a run is not there, or it is no address of ours.
+            KeyError, ValueError: it is no address of ours.
         """
-        run, ghost = (open_run(query[name]) if query[name] else None for name in ("run", "ghost"))
+        run, ghost = (_found(query[name]) for name in ("run", "ghost"))
         choice = None
         if "task" in query:
             choice = ModelSpec.from_query(query), TrainSpec.from_query(query)
@@ -74,6 +74,13 @@ class View:
             if problem:
                 raise ValueError(problem)
         return cls(run, choice, query["stage"], ghost, query["scale"] == "1")
+
+
+def _found(name: str) -> Run | None:
+    try:
+        return open_run(name) if name else None
+    except UnknownRun:
+        return None
 
 
 @dataclass(frozen=True)
@@ -116,9 +123,8 @@ class Now:
         return f"ten test images at step {int(self.arrays['step']):,}"
 
 
-def look(view: View) -> Now:
+def look(run: Run | None, choice: tuple[ModelSpec, TrainSpec] | None) -> Now:
     """Reads what is new of the run; where it has no maps yet, those of the untrained model."""
-    run = view.run
     status = run.status() if run else None
     curves = curves_of(run) if run and status != "unreadable" else None
     if run and curves:
@@ -126,9 +132,9 @@ def look(view: View) -> Now:
         if arrays:
             dataset = run.train_spec.dataset
             return Now(status, curves, run.model_spec, dataset, arrays, averages)
-    if not view.choice:
+    if not choice:
         return Now(status, curves, ModelSpec(), "mnist")
-    model, train = view.choice
+    model, train = choice
     arrays, problem = None, ""
     if jobs.engine_state() != "idle":  # else this would start it before the page is there
         try:
@@ -138,9 +144,9 @@ def look(view: View) -> Now:
     return Now(status, curves, model, train.dataset, arrays, problem=problem)
 
 
-def state(view: View, now: Now) -> str:
+def state(run: Run | None, now: Now) -> str:
     """All that Streamlit draws; if it is another one, the page has to be drawn anew."""
-    run, status, last = view.run, now.status, now.curves.last if now.curves else {}
+    status, last = now.status, now.curves.last if now.curves else {}
     there = [bool(found) for found in now.maps]
     if run is None or status is None:
         return json.dumps(there)
@@ -148,18 +154,18 @@ def state(view: View, now: Now) -> str:
     return json.dumps([describe(run, status), *controls, *there, folder_changed()])
 
 
-def packed(view: View, now: Now) -> bytes:
-    """What the live component is fed with when Streamlit draws it."""
+def packed(view: View, now: Now, state: str) -> bytes:
+    """What the live component is fed with when Streamlit draws it, the state being what it was."""
     address = f"feed?{urlencode(view.to_query())}"
     have = " ".join(_versions(view, now))
-    return _live(view, now, {"feed": address, "state": state(view, now), "have": have})
+    return _live(view, now, {"feed": address, "state": state, "have": have})
 
 
 def _live(view: View, now: Now, asks: dict[str, str]) -> bytes:
     return live.packed(
         now.curves,
         _hint(now),
-        task=now.model.task,
+        task=(now.curves.run.model_spec if now.curves else now.model).task,
         ended=now.status is None or now.status in ENDED,
         ghost=curves_of(view.ghost) if view.ghost else None,
         asks=asks,
@@ -220,8 +226,8 @@ def _answer(request: Request) -> Response:
     """
     try:
         view = View.from_query(dict(request.query_params))
-        now = look(view)
-    except (KeyError, ValueError):  # deleted meanwhile, or no address of ours
+        now = look(view.run, view.choice)
+    except (KeyError, ValueError):  # no address of ours
         return Response(status_code=404)
     versions, parts = _versions(view, now), {}
     had = (*request.query_params.get("have", "").split(), "", "", "")
@@ -233,7 +239,7 @@ def _answer(request: Request) -> Response:
         parts |= {k: m.packed(k) for k, m in pictures(*about, view.stage, view.one_scale).items()}
     header = {
         "have": " ".join(versions),
-        "state": state(view, now),
+        "state": state(view.run, now),
         "wait": round(1_000 * (SOON if _awaits(view, now) else _turns.wait())),
         "parts": [(name, len(part)) for name, part in parts.items()],
     }

@@ -37,7 +37,8 @@ def arrays(step):
 def drawn(run, choice=None):
     """What the live component gets when Streamlit draws it."""
     view = feed.View(run, choice, "block_1")
-    return head(feed.packed(view, feed.look(view)))
+    now = feed.look(run, choice)
+    return head(feed.packed(view, now, feed.state(run, now)))
 
 
 def asked(run, have="", choice=None, **change):
@@ -106,8 +107,14 @@ def test_what_streamlit_draws_is_told_apart(run):
     assert state() != before
 
 
-@pytest.mark.parametrize("change", [{"run=": "run=x"}, {"ghost=": "ghost=x"}, {"stage": "stag"}])
-def test_what_is_not_there_is_said(run, change):
+def test_a_run_that_was_deleted_is_another_state(run):
+    _, header, parts = asked(run, **{"run=": "run=x", "ghost=": "ghost=x"})
+    assert header["state"] != drawn(run)["state"]
+    assert head(parts["live"])["run"] == ""
+
+
+@pytest.mark.parametrize("change", [{"run=": "run=../"}, {"ghost=": "ghost=/"}, {"stage": "stag"}])
+def test_what_is_no_address_is_said(run, change):
     assert asked(run, **change)[0] == 404
 
 
