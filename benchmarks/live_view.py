@@ -29,7 +29,7 @@ from ndmixer import PRESETS
 from tests.browser.real_app import FLAGS, App, find_chrome
 
 SLOW = 180_000  # milliseconds
-TICK = 0.45  # seconds between two questions of the browser, see `live.js`
+TICK = 0.45  # seconds between two questions of the browser, see `EVERY` in `ndmixer.app.feed`
 WATCH = """
 window.drawn = 0; window.grown = 0; window.tasks = [];
 const clear = CanvasRenderingContext2D.prototype.clearRect;

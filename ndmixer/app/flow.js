@@ -18,7 +18,6 @@ function choose(view, stage) {
   if (!stage) return;
   mark(view, stage.dataset.stage, true);
   view.send("stage", stage.dataset.stage);
-  document.dispatchEvent(new CustomEvent("ndmixer-chosen", { detail: stage.dataset.stage })); // for the views of a run that trains; see live.js
 }
 
 function listen(view) {

@@ -201,24 +201,23 @@ function saveCurves(view) {
   view.ratio = null; all();
 }
 
-// While a run trains the browser asks for more by itself; each part of the answer goes to the
-// component of its name. Streamlit is asked only if what it draws is no longer so.
-const EVERY = 450, SOON = 120, AGAIN = 1500; // milliseconds between two questions, and two of the same to Streamlit
+// The browser asks by itself what is new; each part of the answer goes to the component of its
+// name. Streamlit is asked only if what it draws is no longer so.
+const SOON = 120, AGAIN = 1500; // milliseconds to the first question, and between two of the same to Streamlit
 async function ask(view) {
   clearTimeout(view.timer);
-  if (!view.root.isConnected || !view.data.feed) return;
-  const { feed } = view.data, start = performance.now();
-  if (!document.hidden) {
-    try {
-      const response = await fetch(new URL(`${feed}&have=${encodeURIComponent(view.have)}`, document.baseURI));
-      const bytes = response.ok ? new Uint8Array(await response.arrayBuffer()) : null;
-      if (feed !== view.data.feed) return; // another question was begun meanwhile
-      if (bytes) hand(view, bytes);
-      else redraw(view);
-    } catch { /* the app is away; Streamlit says so */ }
-  }
+  if (!view.root.isConnected || document.hidden) return; // it asks again as soon as it is seen
+  const { drawn } = view, start = performance.now();
+  let wait = AGAIN;
+  try {
+    const response = await fetch(new URL(`${drawn.feed}&have=${encodeURIComponent(view.have)}`, document.baseURI));
+    const bytes = response.ok ? new Uint8Array(await response.arrayBuffer()) : null;
+    if (drawn !== view.drawn) return; // another question was begun meanwhile
+    if (bytes) wait = hand(view, bytes);
+    else redraw(view);
+  } catch { /* the app is away; Streamlit says so */ }
   clearTimeout(view.timer);
-  view.timer = setTimeout(() => ask(view), Math.max(20, (view.data.soon ? SOON : EVERY) - (performance.now() - start)));
+  view.timer = setTimeout(() => ask(view), Math.max(20, wait - (performance.now() - start)));
 }
 
 function hand(view, bytes) {
@@ -227,10 +226,11 @@ function hand(view, bytes) {
   let offset = 4 + length;
   const parts = new Map(header.parts.map(([name, size]) => [name, bytes.subarray(offset, offset += size)]));
   view.have = header.have;
-  take(view, parts.get("live"));
-  document.dispatchEvent(new CustomEvent("ndmixer-feed", { detail: parts }));
+  if (parts.has("live")) take(view, parts.get("live"));
+  if (parts.size) document.dispatchEvent(new CustomEvent("ndmixer-feed", { detail: parts }));
   // Again until it is drawn: a request that meets another one may be passed over.
-  if (view.data.state !== view.drawn.state || (view.wanted && view.wanted !== view.drawn.stage)) redraw(view);
+  if (header.state !== view.drawn.state) redraw(view);
+  return header.wait;
 }
 
 function redraw(view, at = performance.now()) {
@@ -279,10 +279,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     saveButtons(find(".save"), { PNG: () => saveCurves(view), CSV: () => saveTable("curves", points(view.data)) });
     view.observer = new ResizeObserver(() => view.panels.forEach((panel) => view.data && draw(view, panel)));
     view.panels.forEach((panel) => view.observer.observe(panel.canvas));
-    // A choice in another part of the page is shown at once, though nothing runs by the clock.
-    view.chosen = ({ detail }) => { view.wanted = detail; view.patience = 4; if (view.data.feed) { view.asked = undefined; redraw(view); } };
     view.seen = () => document.hidden || ask(view);
-    document.addEventListener("ndmixer-chosen", view.chosen);
     document.addEventListener("visibilitychange", view.seen);
     views.set(parentElement, view);
   }
@@ -292,17 +289,15 @@ export default function ({ data, parentElement, setTriggerValue }) {
   // Drawn anew with what was sent before, in other colours say, it keeps what it has asked for since.
   if (same(view.sent, data)) view.panels.forEach((panel) => draw(view, panel));
   else {
-    view.sent = data.slice(); view.have = "";
+    view.sent = data.slice();
     take(view, data);
-    view.drawn = view.data; view.asked = undefined;
-    if (view.drawn.stage === view.wanted || --view.patience <= 0) view.wanted = ""; // or the run has no such stage
+    view.drawn = view.data; view.have = view.drawn.have; view.asked = undefined;
     clearTimeout(view.timer);
-    view.timer = setTimeout(() => ask(view), view.data.soon ? SOON : EVERY);
+    view.timer = setTimeout(() => ask(view), SOON);
   }
   return () => setTimeout(() => {
     if (view.root.isConnected) return;
     view.observer.disconnect(); clearTimeout(view.timer);
-    document.removeEventListener("ndmixer-chosen", view.chosen);
     document.removeEventListener("visibilitychange", view.seen);
   }, 0);
 }

@@ -4,7 +4,8 @@ import json
 import math
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ class Curves:
     Attributes:
         last: The newest event, empty before the first.
         diverged: The step at which the loss was no longer finite, None if it always was.
+        events: How many events were read; no others have come if it is the same.
     """
 
     def __init__(self, run: Run) -> None:
@@ -40,6 +42,7 @@ class Curves:
         self._reader = MetricsReader(run)
         self.score = SCORES[run.model_spec.task]
         self._lock = threading.Lock()
+        self.events = 0
         self._forget()
 
     def _forget(self) -> None:
@@ -58,6 +61,7 @@ class Curves:
         events = self._reader.read()
         if self._reader.restarted:
             self._forget()
+        self.events += len(events)
         for event in events:
             if "step" not in event:
                 continue
@@ -102,10 +106,7 @@ def packed(
     task: Task,
     ended: bool = True,
     ghost: Curves | None = None,
-    feed: str = "",
-    state: str = "",
-    stage: str = "",
-    soon: bool = False,
+    asks: Mapping[str, str] = MappingProxyType({}),
 ) -> bytes:
     """What the component is fed with.
 
@@ -115,16 +116,12 @@ def packed(
         task: Of the run, or of the one that may come.
         ended: Whether the run will not go on by itself.
         ghost: Another run of the same task that is laid under the curves, in a paler line.
-        feed: Address at which the browser asks for more, several times a second; none if empty.
-        state: All that the page shows besides; if it is another one, the page is drawn anew.
-        stage: The one that the page shows besides.
-        soon: Whether something is awaited, so that the browser asks more often.
+        asks: What the browser needs to ask for more: the address `feed`, what it will `have`, and
+            the `state` of all that the page shows besides, to know when that is another one.
     """
     score = SCORES[task]
     arrays = curves.arrays() if curves else _no_points(score)
-    header = _header(curves, score, hint) | {"ended": ended, "ghost": ""}
-    begun = bool(curves and curves.last.get("step"))
-    header |= {"feed": feed, "state": state, "stage": stage, "soon": soon or not begun}
+    header = _header(curves, score, hint) | {"ended": ended, "ghost": "", **asks}
     if curves and ghost:
         header["ghost"] = ghost.run.name
         names = ("step", "loss", score, "val_step", "val_loss", f"val_{score}")

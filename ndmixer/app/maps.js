@@ -4,8 +4,9 @@
 const views = new WeakMap();
 
 // Blue below zero, orange above, the page's own background at zero; or grey from black to white.
+// One number a colour, as it lies in the memory of a picture.
 function palette(style, scale) {
-  if (scale === "grey") return Uint8Array.from({ length: 1024 }, (_, k) => k % 4 === 3 ? 255 : k >> 2);
+  if (scale === "grey") return new Uint32Array(Uint8Array.from({ length: 1024 }, (_, k) => k % 4 === 3 ? 255 : k >> 2).buffer);
   const rgb = (text) => { const m = /^#(..)(..)(..)$/.exec(text.trim()); return m ? m.slice(1).map((h) => parseInt(h, 16)) : (text.match(/[\d.]+/g) || [255, 255, 255]).slice(0, 3).map(Number); };
   const zero = rgb(style.getPropertyValue("--st-secondary-background-color"));
   const dark = zero[0] + zero[1] + zero[2] < 384;
@@ -16,7 +17,7 @@ function palette(style, scale) {
     for (let k = 0; k < 3; k++) table[4 * i + k] = zero[k] + (end[k] - zero[k]) * a;
     table[4 * i + 3] = 255;
   }
-  return table;
+  return new Uint32Array(table.buffer);
 }
 
 function decode(bytes) {
@@ -126,12 +127,9 @@ function paint(view, table) {
   const pictures = header.columns.map(({ shape: [height, width], range, maps }) => {
     const [zero, factor] = grey ? [0, 255] : [127.5, range ? 127.5 / range : 0];
     return maps.map((map) => {
-      const picture = new ImageData(width, height);
-      for (let k = 0; k < map.length; k++) {
-        if (!Number.isFinite(map[k])) continue;
-        const from = 4 * Math.max(0, Math.min(255, Math.round(zero + map[k] * factor)));
-        picture.data.set(table.subarray(from, from + 4), 4 * k);
-      }
+      const picture = new ImageData(width, height), pixels = new Uint32Array(picture.data.buffer);
+      for (let k = 0; k < map.length; k++)
+        if (Number.isFinite(map[k])) pixels[k] = table[Math.max(0, Math.min(255, Math.round(zero + map[k] * factor)))];
       return picture;
     });
   });
@@ -171,7 +169,7 @@ function draw(view) {
   });
   const bar = view.legend.querySelector("canvas").getContext("2d"), strip = bar.createImageData(256, 1);
   const half = header.positive && header.scale === "shared";
-  for (let i = 0; i < 256; i++) { const from = 4 * (half ? 128 + (i >> 1) : i); strip.data.set(table.subarray(from, from + 4), 4 * i); }
+  new Uint32Array(strip.data.buffer).set(half ? table.map((_, i) => table[128 + (i >> 1)]) : table);
   bar.putImageData(strip, 0, 0);
   const range = number(header.columns[0]?.range ?? 0);
   view.legend.querySelector(".scale").textContent = {
@@ -183,6 +181,7 @@ function draw(view) {
 function same(a, b) { return a.length === b.length && a.every((byte, k) => byte === b[k]); }
 
 function take(view, bytes) {
+  view.late = null;
   const colours = getComputedStyle(view.root).getPropertyValue("--st-secondary-background-color");
   // Drawing costs a training on the same machine more than looking whether there is news.
   if (view.colours === colours && same(view.data, bytes)) return;
@@ -197,18 +196,20 @@ export default function ({ data, parentElement, setTriggerValue }) {
     view = { root: parentElement.querySelector(".maps"), buffer: document.createElement("canvas"), data: [], sent: [] }; views.set(parentElement, view);
     view.observer = new ResizeObserver(() => { if (view.header) { view.shape && place(view); draw(view); } });
     view.observer.observe(view.root);
-    // What the browser asked for by itself; see live.js.
-    view.feed = ({ detail }) => { const bytes = detail.get(view.header?.key); if (bytes) take(view, bytes); };
+    // What the browser asked for by itself, see live.js; where nobody sees it, it is drawn later.
+    view.sight = new IntersectionObserver((entries) => { view.away = !entries.at(-1).isIntersecting; if (!view.away && view.late) take(view, view.late); });
+    view.sight.observe(view.root);
+    view.feed = ({ detail }) => { const bytes = detail.get(view.header?.key); if (bytes) view.away ? (view.late = bytes) : take(view, bytes); };
     document.addEventListener("ndmixer-feed", view.feed);
   }
   view.send = setTriggerValue;
   // Drawn anew with what was sent before, in other colours say, it keeps what came since.
   const fresh = !same(view.sent, data);
   if (fresh) view.sent = data.slice();
-  take(view, fresh ? data : view.data);
+  take(view, fresh ? data : view.late ?? view.data);
   return () => setTimeout(() => {
     if (view.root.isConnected) return;
-    view.observer.disconnect();
+    view.observer.disconnect(); view.sight.disconnect();
     document.removeEventListener("ndmixer-feed", view.feed);
   }, 0);
 }
