@@ -203,7 +203,7 @@ function saveCurves(view) {
 
 // The browser asks by itself what is new; each part of the answer goes to the component of its
 // name. Streamlit is asked only if what it draws is no longer so.
-const SOON = 120, AGAIN = 1500; // milliseconds to the first question, and between two of the same to Streamlit
+const SOON = 120, AGAIN = 1500, SETTLED = 500; // milliseconds: to the first question, between two of the same to Streamlit, after a choice
 async function ask(view) {
   clearTimeout(view.timer);
   if (!view.root.isConnected || document.hidden) return; // it asks again as soon as it is seen
@@ -233,8 +233,19 @@ function hand(view, bytes) {
   return header.wait;
 }
 
+// A request sends what all controls hold. Until the answer to a choice is there, such as a preset
+// that sets many of them, these are the old values, which would undo it: it waits for the answer.
+let chosen = -Infinity; // when a control was last touched
+const touched = (event) => { if (!event.target.closest?.(".st-key-watch")) chosen = performance.now(); };
+for (const kind of ["pointerup", "keyup"]) document.addEventListener(kind, touched, true);
+
+function choosing(at) {
+  const app = document.querySelector("[data-test-script-state]");
+  return at - chosen < SETTLED || app?.dataset.testScriptState === "running";
+}
+
 function redraw(view, at = performance.now()) {
-  if (at - (view.asked ?? -AGAIN) < AGAIN) return;
+  if (choosing(at) || at - (view.asked ?? -AGAIN) < AGAIN) return;
   view.asked = at;
   view.send("changed", at);
 }

@@ -58,12 +58,14 @@ def choose_preset(page: Page, title: str) -> None:
 
 @pytest.fixture
 def page(open_page):
-    page = open_page()
+    page = open_page("/?epochs=500")  # not trained before somebody stops it
     expect(page.get_by_role("button", name=TRAIN)).to_be_enabled(timeout=SLOW)
     return page
 
 
-def test_a_newcomer_trains_mnist_and_stops(page):
+def test_a_newcomer_trains_mnist_and_stops(open_page):
+    page = open_page()
+    expect(page.get_by_role("button", name=TRAIN)).to_be_enabled(timeout=SLOW)
     press_train(page)
     expect(page.get_by_text("running")).to_be_visible(timeout=SLOW)
     wait_until(lambda: percent(page, "score") > 90)
@@ -275,7 +277,7 @@ def test_a_run_is_stepped_paused_continued_and_left(app, open_page):
 
 
 def test_two_sessions_share_a_run_and_not_their_choices(app, open_page):
-    first = open_page("/?repr_shape=4x4")
+    first = open_page("/?repr_shape=16x16&epochs=500")
     press_train(first)
     expect(first.locator(".st-key-status")).to_contain_text("running", timeout=SLOW)
     run = re.search(r"run=([^&]+)", first.url).group(1)
