@@ -14,14 +14,14 @@ METRICS: tuple[Metric, ...] = get_args(Metric)
 
 Array = NDArray[np.floating]
 
-PIECE = 2**18  # numbers of a batch taken in at once: a megabyte, which stays in the cache
+PIECE = 2**16  # numbers of a batch taken in at once: 256 KiB, which stay in a core's own cache
 
 
 class ClassStatistics:
     """Averages and standard deviations of each class over images that come batch by batch.
 
     Nothing of a batch is kept, so that any number of images takes the memory of one batch and
-    of two numbers in float64 for each class and entry.
+    of two numbers in float64 for each class and entry, and one for each entry.
 
     Args:
         classes: How many there are.
@@ -31,7 +31,9 @@ class ClassStatistics:
         self.counts: NDArray[np.int64] = np.zeros(classes, np.int64)
         self._shape: tuple[int, ...] | None = None
         self._dtype: np.dtype[np.floating] = np.dtype(np.float32)
-        self._means: NDArray[np.float64] = np.zeros((classes, 0))
+        # Sums around the mean of the first batch, so that no large squares cancel.
+        self._centre: Array = np.zeros(0, np.float32)
+        self._sums: NDArray[np.float64] = np.zeros((classes, 0))
         self._squares: NDArray[np.float64] = np.zeros((classes, 0))
 
     def add(self, representations: ArrayLike, labels: ArrayLike) -> None:
@@ -52,9 +54,7 @@ class ClassStatistics:
             )
         if self._shape is None:
             self._shape = values.shape[1:]
-            self._dtype = np.result_type(values.dtype, np.float32)
-            size = values[0].size
-            self._means, self._squares = (np.zeros((len(self.counts), size)) for _ in "ms")
+            self._begin(values)
         if values.shape[1:] != self._shape:
             raise ValueError(
                 f"every batch needs the same shape, (images, {', '.join(map(str, self._shape))}). "
@@ -63,35 +63,35 @@ class ClassStatistics:
         flat = values.reshape(len(values), -1).astype(self._dtype, copy=False)
         members = np.zeros((len(self.counts), len(values)), self._dtype)
         members[classes, np.arange(len(values))] = 1
-        new = members.sum(axis=1).astype(np.int64)
-        images = np.maximum(new, 1)[:, None]
-        means, squares = (np.empty_like(self._means) for _ in "ms")
+        self.counts += np.bincount(classes, minlength=len(self.counts))
         step = max(1, PIECE // len(flat))
         room = np.empty_like(flat[:, :step])
         for start in range(0, flat.shape[1], step):
             piece = slice(start, start + step)
-            # Around the mean of the batch, so that no large squares cancel.
-            centre = flat[:, piece].mean(axis=0)
+            centre = self._centre[piece]
             centred = np.subtract(flat[:, piece], centre, out=room[:, : len(centre)])
-            means[:, piece] = (members @ centred) / images
+            self._sums[:, piece] += members @ centred
             np.square(centred, out=centred)
-            squares[:, piece] = (members @ centred) - images * means[:, piece] ** 2
-            means[:, piece] += centre
-        np.maximum(squares, 0, out=squares)
-        total = self.counts + new
-        share = (new / np.maximum(total, 1))[:, None]
-        shift = np.where(new[:, None] > 0, means - self._means, 0)
-        self._means += shift * share
-        self._squares += squares + shift**2 * share * self.counts[:, None]
-        self.counts = total
+            self._squares[:, piece] += members @ centred
 
     def averages(self) -> Array:
         """Shape `(classes, ...)`: float32, or the dtype of the representations if wider."""
-        return self._of_classes(self._means)
+        return self._of_classes(self._means() + self._centre)
 
     def deviations(self) -> Array:
         """Standard deviation of each entry within each class, of the shape of the averages."""
-        return self._of_classes(np.sqrt(self._squares / np.maximum(self.counts, 1)[:, None]))
+        variances = self._squares / np.maximum(self.counts, 1)[:, None] - self._means() ** 2
+        return self._of_classes(np.sqrt(np.maximum(variances, 0)))
+
+    def _begin(self, values: Array) -> None:
+        self._dtype = np.result_type(values.dtype, np.float32)
+        flat = values.reshape(len(values), -1)
+        self._centre = flat.mean(axis=0, dtype=self._dtype)
+        self._sums, self._squares = (np.zeros((len(self.counts), flat.shape[1])) for _ in "sq")
+
+    def _means(self) -> NDArray[np.float64]:
+        """Around the centre."""
+        return self._sums / np.maximum(self.counts, 1)[:, None]
 
     def _of_classes(self, values: NDArray[np.float64]) -> Array:
         found = np.where(self.counts[:, None] > 0, values, np.nan)
