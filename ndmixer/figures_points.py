@@ -38,7 +38,7 @@ def point_map(
     Args:
         points: Shape `(images, 2)` or `(images, 3)`.
         labels: Shape `(images,)`, whole numbers below `len(names)`.
-        names: One a class.
+        names: One a class; those without an image are left out.
         theme: `LIGHT` or `DARK`.
         predictions: What a model takes the images for, of the same shape as the labels.
         correctness: Whether colour and symbol tell right from wrong predictions instead.
@@ -74,6 +74,7 @@ def point_map(
                 },
             )
             for c, name in enumerate(names)
+            if (classes == c).any()
         ]
     figure = go.Figure()
     for title, chosen, marker in groups:

@@ -64,7 +64,7 @@ def page(place: Place, controls: st.delta_generator.DeltaGenerator) -> None:
 
     confusion = None
     if "predictions" in found:
-        confusion = confusion_matrix(found["labels"], found["predictions"], len(names))
+        confusion = confusion_matrix(found["labels"], found["predictions"], len(place.named()))
     matrices = st.container()
     st.markdown("**Two classes beside one another**")
     pair = choose_pair(names, distances, confusion)
@@ -92,17 +92,19 @@ def page(place: Place, controls: st.delta_generator.DeltaGenerator) -> None:
                 "How many images of each class (row) the model takes for each class (column); "
                 "only mistakes are coloured. Look for whether classes that lie close are confused."
             )
-            table = confusion[np.ix_(order, order)]
+            known = place.named()
+            every = [*order, *range(len(order), len(known))]  # the model may name more classes
+            table = confusion[np.ix_(every, every)]
             shown = matrix(
                 table,
-                sorted_names,
+                [known[c] for c in every],
                 theme(),
                 coloured=table * ~np.eye(len(table), dtype=bool),
                 axes=("true class", "named class"),
                 pair=framed,
             )
             click = partial(take_click, "confusion", names)
-            saved = matrix_table("true class", names, names, confusion)
+            saved = matrix_table("true class", known, known, confusion)
             draw(shown, "confusion", text, {"confusion": confusion}, click, table=saved)
     show_pair(place, found, names, pair, UNITS[metric])
 

@@ -62,7 +62,7 @@ def page(place: Place, controls: st.delta_generator.DeltaGenerator) -> None:
         figure = point_map(
             found["points"],
             found["labels"],
-            names,
+            place.named(),
             theme(),
             predictions=found.get("predictions"),
             correctness=mistakes,
@@ -85,11 +85,11 @@ def page(place: Place, controls: st.delta_generator.DeltaGenerator) -> None:
         }
         saved["class"] = [names[label] for label in found["labels"]]
         if "predictions" in found:
-            saved["named class"] = found["predictions"]  # perhaps one that the data has not
+            saved["named class"] = [place.named()[named] for named in found["predictions"]]
         click = partial(take_click, place.part)
         draw(figure, "map", text, found, click, table=saved)
     with right:
-        show_image(place, found, names)
+        show_image(place, found)
 
 
 st.markdown("#### How do single images lie?")

@@ -27,8 +27,8 @@ def test_each_class_has_a_colour_a_symbol_and_its_name_on_the_map(dimensions):
     labels = np.arange(40) % 9  # none of the last class
     figure = point_map(points, labels, NAMES, predictions=(labels + 1) % 10)
     looks = {(t.marker.color, t.marker.symbol) for t in figure.data}
-    assert len(looks) == len(figure.data) == 10
-    assert [len(t.x) for t in figure.data[8:]] == [4, 0]
+    assert len(looks) == len(figure.data) == 9
+    assert [len(t.x) for t in figure.data[8:]] == [4]
     assert figure.data[1].customdata[2] == 19
     assert figure.data[1].text[2] == "image 19<br>it is 1, taken for 2"
     boxes = figure.layout.scene.annotations if dimensions == 3 else figure.layout.annotations

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from ndmixer.spec import MAX_RANK
+
 _Option = TypeVar("_Option")
 
 NAMES = (
@@ -18,6 +20,9 @@ NAMES = (
     *("metric", "pairs", "sort"),  # Classes
     *("method", "space", "mistakes"),  # Map
     *("walk", "changes", "shared"),  # Representations
+    *("rows", "columns", "rest"),
+    *(f"at_{axis}" for axis in range(1, MAX_RANK + 1)),
+    "surgery",  # Weights
     *("order", "page", "to"),  # Reconstructions
     *("over", "left", "right"),  # Compare
 )

@@ -20,7 +20,8 @@ def choose_pair(
     Args:
         names: One a class.
         distances: Shape `(classes, classes)`.
-        confusion: The same shape; None of an autoencoder.
+        confusion: Of the same shape, or larger by classes that only the model has; None of an
+            autoencoder.
 
     Returns:
         Two different class numbers.
@@ -49,6 +50,8 @@ def choose_pair(
 def likeness(distances: np.ndarray, confusion: np.ndarray | None) -> np.ndarray:
     """How hard classes are to tell: how often they are confused; without mistakes, how close."""
     table = -np.where(np.isfinite(distances), distances, np.inf)
+    if confusion is not None:
+        confusion = confusion[: len(table), : len(table)]
     if confusion is not None and confusion.sum() > np.trace(confusion):
         table = (confusion + confusion.T).astype(float)
     table[np.eye(len(table), dtype=bool)] = -np.inf
@@ -58,9 +61,10 @@ def likeness(distances: np.ndarray, confusion: np.ndarray | None) -> np.ndarray:
 def take_click(chart: str, names: list[str]) -> None:
     """Takes the pair of the cell that was clicked in a figure of this key."""
     points = st.session_state[chart].selection.points
-    if points and points[0]["x"] != points[0]["y"]:
-        choose("class", str(names.index(points[0]["y"])))
-        choose("other", str(names.index(points[0]["x"])))
+    pair = [str(points[0][axis]) for axis in "yx"] if points else []
+    if len(set(pair)) == 2 and set(pair) <= set(names):  # the model may name more classes
+        choose("class", str(names.index(pair[0])))
+        choose("other", str(names.index(pair[1])))
 
 
 def show_pair(

@@ -10,7 +10,7 @@ from ndmixer.accounting import accounting, last_block
 from ndmixer.app.choices import bind
 from ndmixer.app.choose_image import choose_index
 from ndmixer.app.downloads import matrix_table
-from ndmixer.app.explorer import answer, draw, theme
+from ndmixer.app.explorer import answer, draw, named_classes, theme
 from ndmixer.app.words import plain
 from ndmixer.comparing import agreement
 from ndmixer.datasets import DatasetInfo, dataset_info
@@ -81,8 +81,9 @@ def _image(pair: list[Run], names: tuple[str, str], info: DatasetInfo) -> None:
             strip = {stage: values[stage] for stage in main if stage != "logits"}
             titles = [stage.replace("_", " ") for stage in strip]
             note = layout_note(strip[last_block(run.model_spec)].shape)
+            taken = _taken(values, named_classes(run, info))
             text = (
-                f"Test image {index:,} at every main stage{_taken(values, info)}. Each map has its "
+                f"Test image {index:,} at every main stage{taken}. Each map has its "
                 f"own colour scale, to ± the number above it. Look for the stage at which they "
                 f"part. {note}"
             )
@@ -143,13 +144,13 @@ def _distances(pair: list[Run], names: tuple[str, str], info: DatasetInfo) -> No
             draw(figure, f"distances-{side}", text, {"distances": table}, table=saved)
 
 
-def _taken(values: dict[str, np.ndarray], info: DatasetInfo) -> str:
+def _taken(values: dict[str, np.ndarray], names: list[str]) -> str:
     """What a classifier takes the image for, and how sure it is."""
     if "logits" not in values:
         return ""
     shares = softmax(values["logits"])
     best = int(shares.argmax())
-    return f"; taken for {info.class_names[best]} ({100 * shares[best]:.1f} % sure)"
+    return f"; taken for {names[best]} ({100 * shares[best]:.1f} % sure)"
 
 
 def _has_weights(run: Run) -> bool:

@@ -46,6 +46,16 @@ class Place:
     count: int
     data: DatasetInfo
 
+    def named(self) -> list[str]:
+        """The classes that the model can name: those of the data, and perhaps more."""
+        return named_classes(self.run, self.data)
+
+
+def named_classes(run: Run, data: DatasetInfo) -> list[str]:
+    """The classes that a model can name: those of the data, and perhaps more, by number."""
+    known = list(data.class_names)
+    return known + [str(number) for number in range(len(known), run.model_spec.num_classes)]
+
 
 def readable_runs() -> dict[str, Run]:
     """All that can be looked into, by id: the runs, newest first, then the shipped models."""

@@ -19,13 +19,12 @@ def take_click(part: Part) -> None:
         choose("image", image_name(part, int(row[0] if isinstance(row, list) else row)))
 
 
-def show_image(place: Place, found: dict[str, np.ndarray], names: list[str]) -> None:
+def show_image(place: Place, found: dict[str, np.ndarray]) -> None:
     """Draws one image of the map and what is known of it.
 
     Args:
         place: Where one looks.
         found: The answer of `jobs.image_map`.
-        names: One a class.
     """
     flat = found["points"].shape[1] == 2
     index = choose_index(
@@ -43,6 +42,7 @@ def show_image(place: Place, found: dict[str, np.ndarray], names: list[str]) -> 
     images = answer(lambda: jobs.pictures(dataset, place.part, [index]))
     if images is None:
         return
+    names = place.named()
     label = names[found["labels"][index]]
     st.image(picture(images[0]), width=112)
     if "predictions" not in found:

@@ -91,46 +91,37 @@ def choose_look(shape: tuple[int, ...], blocks: bool) -> Look:
 
 
 def _choose_axes(shape: tuple[int, ...], changes: bool, shared: bool) -> Look:
-    axes, rank, state = list(range(len(shape))), len(shape), st.session_state
-    state.setdefault(f"rows-{rank}", rank - 2)
-    rows = _axis("Downwards", axes, f"rows-{rank}")
+    axes = list(range(len(shape)))
+    rows = _axis("Downwards", "rows", axes, axes[-2])
     free = [axis for axis in axes if axis != rows]
-    if state.get(f"columns-{rank}") not in free:
-        state[f"columns-{rank}"] = free[-1]
-    columns = _axis("To the right", free, f"columns-{rank}")
+    columns = _axis("To the right", "columns", free, free[-1])
     others: Others = st.selectbox(
         "Other axes",
         list(OTHERS),
         format_func=lambda o: OTHERS[o],
-        key="others",
-        persist_state="session",
         width=130,
+        **bind("rest", list(OTHERS), "tiles"),
     )
-    index: list[int] = []
-    if others == "index":
-        for axis in axes:
-            if axis in (rows, columns):
-                continue
-            key = f"index-{rank}-{axis}"
-            last = shape[axis] - 1
-            state[key] = min(state.get(key, 0), last)
-            label = f"Index of axis {axis + 1}"
-            if last:
-                index.append(st.slider(label, 0, last, key=key, width=150, persist_state="session"))
-            else:
-                index.append(0)
+    rest = [axis for axis in axes if axis not in (rows, columns)]
+    index = [_index(axis, shape[axis]) for axis in rest] if others == "index" else []
     return Look(changes, shared, rows, columns, others, tuple(index))
 
 
-def _axis(label: str, axes: list[int], key: str) -> int:
+def _axis(label: str, name: str, axes: list[int], default: int) -> int:
     return st.selectbox(
         label,
         axes,
         format_func=lambda axis: f"axis {axis + 1}",
-        key=key,
-        persist_state="session",
         width=105,
+        **bind(name, axes, default, text=lambda axis: str(axis + 1)),
     )
+
+
+def _index(axis: int, size: int) -> int:
+    if size == 1:
+        return 0
+    bound = bind(f"at_{axis + 1}", range(size), 0)
+    return st.slider(f"Index of axis {axis + 1}", 0, size - 1, width=150, **bound)
 
 
 def show_pair(

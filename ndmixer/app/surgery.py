@@ -1,13 +1,14 @@
 """Blocks made weaker and axes cut, and what that does to the model at once."""
 
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import streamlit as st
 
 from ndmixer import jobs
 from ndmixer.accounting import Stage, accounting, last_block
+from ndmixer.app.choices import choose, named, put, show
 from ndmixer.app.downloads import matrix_table
 from ndmixer.app.explorer import Place, answer, draw, theme
 from ndmixer.figures import matrix
@@ -19,6 +20,14 @@ COLUMNS = 4
 QUICK_IMAGES = 2_000
 QUICK_NUMBERS = 160_000_000  # that all kernels make of all images: about a second on two cores
 BLOCK = "block"  # what is cut where no axis is named
+STEP = 0.05  # of a slider
+
+
+class Change(NamedTuple):
+    """What is done to a block: its gate multiplied, and what of it is cut."""
+
+    factor: float = 1.0
+    cut: tuple[str, ...] = ()
 
 
 @st.fragment
@@ -29,25 +38,23 @@ def show_surgery(place: Place, gates: np.ndarray | None) -> None:
         place: Where one looks: the weights and the images.
         gates: The value of each block's gate; None of a model without gates.
     """
-    spec, state = place.run.model_spec, st.session_state
+    spec = place.run.model_spec
     blocks = [stage for stage in accounting(spec).stages if stage.axes]
     st.markdown("**Surgery**")
     if not blocks:
         st.info("This model has no blocks, so there is none to weaken and no axis to cut.")
         return
-    keys = {block.name: f"{block.name}-of-{place.run.id}" for block in blocks}
-    for key in keys.values():
-        state.setdefault(f"factor-{key}", 1.0)
-        state.setdefault(f"cut-{key}", [])
+    said = _said(blocks)
+    show("surgery", _written(said))
     st.caption(_what_it_does(spec))
     for block, column in zip(shown := _shown(blocks), _places(len(shown)), strict=True):
         with column:
             number = blocks.index(block)
-            _controls(block, keys[block.name], None if gates is None else float(gates[number]))
+            _controls(blocks, number, said, None if gates is None else float(gates[number]))
     factors, without = {}, []
-    for block in blocks:
-        cut = state[f"cut-{keys[block.name]}"]
-        factor = 0.0 if BLOCK in cut else float(state[f"factor-{keys[block.name]}"])
+    for block, (factor, cut) in zip(blocks, said, strict=True):
+        if BLOCK in cut:
+            factor = 0.0
         if factor != 1:
             factors[block.name] = factor
         without += [axis.name for axis in block.axes if _axis(axis) in cut]
@@ -56,8 +63,8 @@ def show_surgery(place: Place, gates: np.ndarray | None) -> None:
         st.button(
             "Reset",
             icon=":material/restart_alt:",
-            on_click=_reset,
-            args=(list(keys.values()),),
+            on_click=choose,
+            args=("surgery", ""),
             disabled=not changed,
         )
         st.caption(_changes(factors, without), width="stretch")
@@ -105,23 +112,39 @@ def _places(count: int) -> list[Any]:
     return [column for row in rows for column in row][:count]
 
 
-def _controls(block: Stage, key: str, gate: float | None) -> None:
-    name = block.name.replace("_", " ")
-    factor = st.slider(
-        name, 0.0, 2.0, step=0.05, format="%.2f ×", key=f"factor-{key}", persist_state="session"
+def _controls(blocks: list[Stage], number: int, said: list[Change], gate: float | None) -> None:
+    """Of one block; what is chosen goes into the address."""
+    block, state = blocks[number], st.session_state
+    factor_key, cut_key = f"factor-{block.name}", f"cut-{block.name}"
+    factor, cut = said[number]
+    put(factor_key, factor)
+    put(cut_key, list(cut))
+
+    def take() -> None:
+        changes = _said(blocks)
+        changes[number] = Change(state[factor_key], tuple(state[cut_key]))
+        choose("surgery", _written(changes))
+
+    st.slider(
+        block.name.replace("_", " "),
+        *(0.0, 2.0),
+        step=STEP,
+        format="%.2f ×",
+        key=factor_key,
+        on_change=take,
     )
-    cut = st.pills(
+    st.pills(
         "Cut",
-        [BLOCK, *map(_axis, block.axes)],
+        _parts(block),
         selection_mode="multi",
         wrap=True,
-        key=f"cut-{key}",
-        persist_state="session",
+        key=cut_key,
+        on_change=take,
     )
     if gate is not None:
         now = 0.0 if BLOCK in cut else gate * factor
-        said = f"gate {gate:.3f}" + ("" if now == gate else f" → {now:.3f}")
-        st.caption(said.replace("-", "−"))
+        told = f"gate {gate:.3f}" + ("" if now == gate else f" → {now:.3f}")
+        st.caption(told.replace("-", "−"))
 
 
 def _axis(stage: Stage) -> str:
@@ -129,10 +152,38 @@ def _axis(stage: Stage) -> str:
     return stage.name.split("/")[-1].replace("_", " ")
 
 
-def _reset(keys: list[str]) -> None:
-    for key in keys:
-        st.session_state[f"factor-{key}"] = 1.0
-        st.session_state[f"cut-{key}"] = []
+def _parts(block: Stage) -> list[str]:
+    """What can be cut of it."""
+    return [BLOCK, *map(_axis, block.axes)]
+
+
+def _said(blocks: list[Stage]) -> list[Change]:
+    """What is chosen for each block, as `_written` has it; what this model has not is left out."""
+    found = [Change()] * len(blocks)
+    for words in named("surgery").split(","):
+        number, factor, *cut = [*words.split(":"), ""]
+        if number.isdecimal() and len(number) < 10 and int(number) < len(blocks):
+            parts = [part for part in _parts(blocks[int(number)]) if part.replace(" ", "_") in cut]
+            found[int(number)] = Change(_factor(factor), tuple(parts))
+    return found
+
+
+def _factor(text: str) -> float:
+    """The factor of this text on the slider, 1 if it is none."""
+    try:
+        steps = round(float(text) / STEP)
+    except (ValueError, OverflowError):
+        return 1.0
+    return round(min(max(steps * STEP, 0.0), 2.0), 2)
+
+
+def _written(changes: list[Change]) -> str:
+    """Number, factor and cuts of each block that is changed: `1:0.5,3:1:axis_2`."""
+    return ",".join(
+        ":".join([str(number), f"{factor:g}", *(part.replace(" ", "_") for part in cut)])
+        for number, (factor, cut) in enumerate(changes)
+        if (factor, cut) != Change()
+    )
 
 
 def _what_it_does(spec: ModelSpec) -> str:
@@ -178,8 +229,7 @@ def _show(place: Place, found: dict[str, np.ndarray], changed: bool) -> None:
             delta = f"{after - before:+.4f}" if changed else None
             st.metric("After surgery", f"{after:.4f}", delta, delta_color="inverse", width=165)
     if classifier:
-        # A model may know more classes than the data has.
-        known = names + [str(i) for i in range(len(names), place.run.model_spec.num_classes)]
+        known = place.named()
         tables = [
             confusion_matrix(labels, found[f"{when}/predictions"], len(known))
             for when in ("before", "after")

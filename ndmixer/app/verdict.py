@@ -26,7 +26,7 @@ def show_verdict(place: Place, found: OneImage) -> None:
     if place.run.model_spec.task == "autoencoder":
         _reconstruction(found)
         return
-    names = place.data.class_names
+    names = place.named()
     shares = softmax(found["values"]["logits"].reshape(-1))
     named, label = int(shares.argmax()), found["label"]
     told = f"**It says {plain(names[named])}** with {percent(shares[named])}"
@@ -55,8 +55,7 @@ def show_verdict(place: Place, found: OneImage) -> None:
         "The head, trained for what the last block returns, reads what is there earlier. Look for "
         "the block after which the answer stays."
     )
-    known = [*names, *map(str, range(len(names), len(shares)))]  # a model may have more classes
-    table = matrix_table("after", list(exits), known, np.stack(list(exits.values())))
+    table = matrix_table("after", list(exits), names, np.stack(list(exits.values())))
     explain("probabilities", text, table=table)
 
 

@@ -12,6 +12,7 @@ from tests.app.pages import learned, open_page, said
 
 opened = partial(open_page, "classes")
 AUTOENCODER = PRESETS["autoencoder-small"].model
+MORE_CLASSES = ModelSpec(num_classes=12)
 FOUR_AXES = ModelSpec(in_shape=(4, 7, 4, 7), repr_shape=(3, 4, 2, 5), depth=1)
 
 
@@ -37,7 +38,8 @@ def made(answers):
                 "labels": np.arange(50) % 10,
             }
             if model.task == "classifier":
-                found["predictions"] = np.r_[5, 1:50] % 10
+                wrong = 5 if model.num_classes == 10 else model.num_classes - 1
+                found["predictions"] = np.r_[wrong, np.arange(1, 50) % 10]
             return found
 
         answers(class_geometry=class_geometry)
@@ -54,16 +56,17 @@ def made(answers):
         (ModelSpec(depth=0), 5, ["At embed"]),
         (PRESETS["classifier-3d"].model, 5, ["laid out as 8 tiles of 8 × 8"]),
         (FOUR_AXES, 5, ["laid out as 12 tiles of 2 × 5", "index of axis 1 and axis 2"]),
+        (MORE_CLASSES, 5, ["0 of 5 images of 1 are taken for 3"]),
         (AUTOENCODER, 4, ["so there is no confusion matrix", "so it confuses none"]),
     ],
-    ids=["2-D", "depth 0", "3-D", "4-D", "autoencoder"],
+    ids=["2-D", "depth 0", "3-D", "4-D", "more classes than the data", "autoencoder"],
 )
 def test_every_kind_of_model_is_shown(made, model, charts, words):
     page = opened(made(model))
     assert len(page.get("plotly_chart")) == charts
     for part in words:
         assert part in said(page)
-    if model.task == "classifier":
+    if model.task == "classifier" and model != MORE_CLASSES:
         assert "1 of 5 images of 0 are taken for 5" in said(page)
 
 

@@ -121,18 +121,22 @@ def test_one_goes_through_mistakes_classes_and_doubts(made):
 
 def test_axes_are_chosen_of_three_or_more(made):
     page = opened(made(FOUR_AXES))
-    page.selectbox(key="rows-4").select(3).run()
-    page.selectbox(key="columns-4").select(0)
-    page.selectbox(key="others").select("mean").run()
+    page.selectbox(key="rows_choice").select(3).run()
+    page.selectbox(key="columns_choice").select(0)
+    page.selectbox(key="rest_choice").select("mean").run()
     assert "Downwards runs axis 4, to the right axis 1; it is the mean over axis 2 and" in said(
         page
     )
-    page.selectbox(key="others").select("index").run()
-    page.slider(key="index-4-1").set_value(3).run()
+    page.selectbox(key="rest_choice").select("index").run()
+    page.slider(key="at_2_choice").set_value(3).run()
     assert "at index 3 of axis 2 and 0 of axis 3" in said(page)
-    page.selectbox(key="columns-4").select(1).run()
-    page.selectbox(key="rows-4").select(1).run()  # the columns give way
+    chosen = {"rows": "4", "columns": "1", "rest": "index", "at_2": "3"}
+    assert {name: page.query_params[name] for name in chosen} == chosen
+    page.selectbox(key="columns_choice").select(1).run()
+    page.selectbox(key="rows_choice").select(1).run()  # the columns give way
     assert not page.exception
+    again = opened(made(FOUR_AXES), **chosen)
+    assert "at index 3 of axis 2 and 0 of axis 3" in said(again)
 
 
 def test_what_is_drawn_is_what_the_model_is_given(made):

@@ -25,7 +25,8 @@ def made(answers):
             if method == "pca":
                 found["shares"] = np.array([0.5, 0.25, 0.125])[:dimensions]
             if model.task == "classifier":
-                found["predictions"] = np.r_[5, 1:60] % 10
+                wrong = 5 if model.num_classes == 10 else model.num_classes - 1
+                found["predictions"] = np.r_[wrong, np.arange(1, 60) % 10]
             return found
 
         answers(image_map=image_map)
@@ -42,9 +43,10 @@ def made(answers):
         (ModelSpec(depth=0), ["At embed"]),
         (PRESETS["classifier-3d"].model, []),
         (ModelSpec(in_shape=(784,), repr_shape=(16,), out_shape=(8,)), []),
+        (ModelSpec(num_classes=12), ["It is **0**; the model takes it for **11**"]),
         (PRESETS["autoencoder-small"].model, ["It is **0**."]),
     ],
-    ids=["2-D", "depth 0", "3-D", "1-D", "autoencoder"],
+    ids=["2-D", "depth 0", "3-D", "1-D", "more classes than the data", "autoencoder"],
 )
 def test_every_kind_of_model_is_shown(made, model, words):
     page = opened(made(model))

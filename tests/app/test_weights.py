@@ -94,10 +94,27 @@ def test_what_is_cut_is_what_the_worker_is_asked_until_all_is_reset(made):
     assert "gate 0.250 → 0.125" in said(page)
     assert metrics(page)["After surgery"] == ("98.00 %", "-2.00 points")
     assert metrics(page)["Named otherwise"][0] == "1"
+    assert page.query_params["surgery"] == "0:1:block,1:0.5,3:1:axis_1:axis_2"
     page.button[0].click().run()
     assert made.asked[-1][3:] == ({}, [])
     assert "Nothing is changed yet" in said(page)
+    assert "surgery" not in page.query_params
     assert not page.exception
+
+
+@pytest.mark.parametrize(
+    ("text", "factors", "without", "kept"),
+    [
+        ("1:0.5:axis_2", {"block_1": 0.5}, ["block_1/axis_2"], "1:0.5:axis_2"),
+        ("0:1:block,2:0.33", {"block_0": 0.0, "block_2": 0.35}, [], "0:1:block,2:0.35"),
+        ("0:9,1:-1,2:nan,3:inf", {"block_0": 2.0, "block_1": 0.0}, [], "0:2,1:0"),
+        ("9:0.5,x:1:block,2:1:axis_7,,:::,3", {}, [], None),
+    ],
+)
+def test_surgery_comes_from_the_address(made, text, factors, without, kept):
+    page = opened(made(PRESETS["classifier"].model), surgery=text)
+    assert made.asked[-1][3:] == (factors, without)
+    assert page.query_params.get("surgery") == kept
 
 
 def test_of_many_blocks_some_are_shown_and_all_are_cut(made):
