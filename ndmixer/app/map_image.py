@@ -4,11 +4,14 @@ import numpy as np
 import streamlit as st
 
 from ndmixer import jobs
+from ndmixer.app import source
 from ndmixer.app.choices import choose
 from ndmixer.app.choose_image import choose_index, open_stages
 from ndmixer.app.class_pair import picture
 from ndmixer.app.explorer import Place, answer
 from ndmixer.images import Part, image_name
+
+_component = st.components.v2.component("ndmixer_point_click", js=source("point_click.js"))
 
 
 def take_click(part: Part) -> None:
@@ -19,6 +22,21 @@ def take_click(part: Part) -> None:
         choose("image", image_name(part, int(row[0] if isinstance(row, list) else row)))
 
 
+def hear_clicks(part: Part) -> None:
+    """Takes the image whose point is clicked in a map in space, of which Streamlit tells nothing.
+
+    Args:
+        part: Of the data set.
+    """
+
+    def take() -> None:
+        row = st.session_state["point"].get("row")
+        if isinstance(row, int) and row >= 0:
+            choose("image", image_name(part, row))
+
+    _component(key="point", data={"figure": "map"}, on_row_change=take)
+
+
 def show_image(place: Place, found: dict[str, np.ndarray]) -> None:
     """Draws one image of the map and what is known of it.
 
@@ -26,18 +44,12 @@ def show_image(place: Place, found: dict[str, np.ndarray]) -> None:
         place: Where one looks.
         found: The answer of `jobs.image_map`.
     """
-    flat = found["points"].shape[1] == 2
     index = choose_index(
         "Image",
         place.part,
         len(found["labels"]),
-        help="Click a point, or type the number that it shows under the mouse." if flat else None,
+        help="Click a point, or type the number that it shows under the mouse.",
     )
-    if not flat:
-        st.caption(
-            "Clicks on a 3-D map do not reach the app. Type the number that a point shows under "
-            "the mouse, or click it in the flat map."
-        )
     dataset = place.run.train_spec.dataset
     images = answer(lambda: jobs.pictures(dataset, place.part, [index]))
     if images is None:
