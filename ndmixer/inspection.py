@@ -141,20 +141,19 @@ def class_distances(
 
 
 def class_summary(passed: ClassPass, stage: str) -> dict[str, Any]:
-    """A pass as plain arrays: all of the chosen stage, and one number for each of the others.
+    """A pass as plain arrays: averages and deviations of the chosen stage, a few numbers of all.
 
     Returns:
-        `averages` and `deviations` of shape `(classes, ...)`, `counts` `(classes,)`,
-        `cosines` `(classes, classes)` at the stage; `stages`, `scatter` and `nearest`
-        `(stages,)`; `predictions` `(images,)` of a classifier.
+        `averages` and `deviations` of shape `(classes, ...)`, `counts` `(classes,)`;
+        `stages`, `scatter` and `nearest` `(stages,)`, `cosines` `(stages, classes, classes)`;
+        `predictions` `(images,)` of a classifier.
     """
     at = passed.statistics[stage]
-    averages = at.averages()
     summary: dict[str, Any] = {
-        "averages": averages,
+        "averages": at.averages(),
         "deviations": at.deviations(),
         "counts": at.counts,
-        "cosines": centred_cosines(averages),
+        "cosines": np.stack([centred_cosines(s.averages()) for s in passed.statistics.values()]),
         "stages": np.array(list(passed.statistics)),
         "scatter": np.array(
             [

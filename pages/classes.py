@@ -7,7 +7,7 @@ import streamlit as st
 
 from ndmixer import jobs
 from ndmixer.app.choices import bind
-from ndmixer.app.class_numbers import class_numbers
+from ndmixer.app.class_numbers import class_numbers, show_layers
 from ndmixer.app.class_pair import choose_pair, show_pair, take_click
 from ndmixer.app.downloads import matrix_table
 from ndmixer.app.explorer import Place, answer, choose_place, choose_run, draw, theme
@@ -107,6 +107,7 @@ def page(place: Place, controls: st.delta_generator.DeltaGenerator) -> None:
             saved = matrix_table("true class", known, known, confusion)
             draw(shown, "confusion", text, {"confusion": confusion}, click, table=saved)
     show_pair(place, found, names, pair, UNITS[metric])
+    show_layers(place, found)
 
 
 st.markdown("#### How are the classes arranged?")

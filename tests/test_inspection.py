@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 
 from ndmixer import ModelSpec, accounting
 from ndmixer.geometry import (
@@ -49,6 +50,9 @@ def test_a_pass_is_what_all_representations_say(case, batch, monkeypatch):
     assert summary["averages"].shape == summary["deviations"].shape == (5, 5, 2)
     assert summary["counts"].tolist() == [*np.bincount(labels), 0]
     at = list(summary["stages"]).index(STAGE)
+    means = class_averages(values[STAGE], labels).reshape(4, -1)
+    expected = 1 - cdist(*[means - means.mean(axis=0)] * 2, "cosine")
+    np.testing.assert_allclose(summary["cosines"][at][:4, :4], expected, atol=1e-4)
     within = deviations_within(values[STAGE], labels)
     spread = np.stack([np.sqrt((within[labels == c] ** 2).mean(axis=0)) for c in range(4)])
     expected = scatter_ratio(class_averages(values[STAGE], labels), spread, np.bincount(labels))

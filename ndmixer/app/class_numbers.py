@@ -1,9 +1,10 @@
-"""How well the classes are told apart at one stage, in four numbers."""
+"""How well the classes are told apart: at one stage in four numbers, and layer by layer."""
 
 import numpy as np
 import streamlit as st
 
-from ndmixer.app.explorer import Place
+from ndmixer.app.explorer import Place, draw, theme
+from ndmixer.figures import layer_curves
 from ndmixer.geometry import simplex_cosine
 
 
@@ -15,8 +16,7 @@ def class_numbers(place: Place, found: dict[str, np.ndarray]) -> None:
         found: The answer of `jobs.class_geometry`.
     """
     at = list(found["stages"]).index(place.stage)
-    cosines = found["cosines"][~np.eye(len(found["cosines"]), dtype=bool)]
-    cosines = cosines[np.isfinite(cosines)]  # a class may have no image
+    cosines = _off_diagonal(found["cosines"][at])
     simplex = simplex_cosine(len(found["counts"]))
     numbers = {
         "Between / within": (
@@ -43,6 +43,49 @@ def class_numbers(place: Place, found: dict[str, np.ndarray]) -> None:
     with st.container(horizontal=True, key="numbers"):
         for label, (value, help) in numbers.items():
             st.metric(label, value, help=help, width=165)
+
+
+def show_layers(place: Place, found: dict[str, np.ndarray]) -> None:
+    """Draws how far the classes are gathered at every stage.
+
+    Args:
+        place: Where one looks.
+        found: The answer of `jobs.class_geometry`.
+    """
+    stages, scatter = list(found["stages"]), found["scatter"]
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.markdown("**Between the classes and within them, layer by layer**")
+        text = (
+            "Variance between the class averages over the variance of the images around them, at "
+            "every stage. Look for the layer from which it grows: there images of a class gather."
+        )
+        unit = "between / within"
+        shown = layer_curves(stages, {unit: scatter}, theme(), unit=unit, at=place.stage)
+        draw(shown, "scatter", text, {"scatter": scatter}, table={"stage": stages, unit: scatter})
+    with right:
+        st.markdown("**Angles between the class averages, layer by layer**")
+        simplex = simplex_cosine(len(found["counts"]))
+        pairs = [_off_diagonal(table) for table in found["cosines"]]
+        curves = {
+            "closest pair": np.array([values.max(initial=-np.inf) for values in pairs]),
+            "furthest pair": np.array([values.min(initial=np.inf) for values in pairs]),
+            "regular simplex": np.full(len(stages), simplex),
+        }
+        curves = {name: np.where(np.isfinite(c), c, np.nan) for name, c in curves.items()}
+        text = (
+            "Cosines between any two class averages, seen from their centre: the largest and the "
+            f"smallest of all pairs, beside {simplex:.3f}, that of classes which are all as far "
+            "apart as can be. Look for whether both come closer to it from layer to layer."
+        )
+        shown = layer_curves(stages, curves, theme(), unit="cosine", at=place.stage)
+        data = {"cosines": found["cosines"]}
+        draw(shown, "angles", text, data, table={"stage": stages, **curves})
+
+
+def _off_diagonal(table: np.ndarray) -> np.ndarray:
+    values = table[~np.eye(len(table), dtype=bool)]
+    return values[np.isfinite(values)]  # a class may have no image
 
 
 def _number(value: float, form: str) -> str:

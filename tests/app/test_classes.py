@@ -32,7 +32,11 @@ def made(answers):
             names = looked_at(model, stage)
             found = {
                 **{"averages": averages, "deviations": np.abs(averages), "counts": counts},
-                **{"cosines": np.eye(10), "stages": np.array(names), "step": np.array(7)},
+                **{
+                    "cosines": np.stack([np.eye(10)] * len(names)),
+                    "stages": np.array(names),
+                    "step": np.array(7),
+                },
                 **{"scatter": np.ones(len(names)), "nearest": np.ones(len(names))},
                 **{"distances": np.stack([distances] * len(names)), "sample": np.array(0)},
                 "labels": np.arange(50) % 10,
@@ -52,12 +56,12 @@ def made(answers):
 @pytest.mark.parametrize(
     ("model", "charts", "words"),
     [
-        (PRESETS["classifier"].model, 5, ["At block 3, with the weights after step 7"]),
-        (ModelSpec(depth=0), 5, ["At embed"]),
-        (PRESETS["classifier-3d"].model, 5, ["laid out as 8 tiles of 8 × 8"]),
-        (FOUR_AXES, 5, ["laid out as 12 tiles of 2 × 5", "index of axis 1 and axis 2"]),
-        (MORE_CLASSES, 5, ["0 of 5 images of 1 are taken for 3"]),
-        (AUTOENCODER, 4, ["so there is no confusion matrix", "so it confuses none"]),
+        (PRESETS["classifier"].model, 7, ["At block 3, with the weights after step 7"]),
+        (ModelSpec(depth=0), 7, ["At embed"]),
+        (PRESETS["classifier-3d"].model, 7, ["laid out as 8 tiles of 8 × 8"]),
+        (FOUR_AXES, 7, ["laid out as 12 tiles of 2 × 5", "index of axis 1 and axis 2"]),
+        (MORE_CLASSES, 7, ["0 of 5 images of 1 are taken for 3"]),
+        (AUTOENCODER, 6, ["so there is no confusion matrix", "so it confuses none"]),
     ],
     ids=["2-D", "depth 0", "3-D", "4-D", "more classes than the data", "autoencoder"],
 )
@@ -86,7 +90,7 @@ def test_a_choice_is_what_the_worker_is_asked(made):
 
 def test_a_class_without_images_is_left_blank(made):
     page = opened(made(ModelSpec(), absent=4))
-    assert len(page.get("plotly_chart")) == 5
+    assert len(page.get("plotly_chart")) == 7
 
 
 def test_what_is_missing_is_said(made):
