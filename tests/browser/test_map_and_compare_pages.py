@@ -39,7 +39,7 @@ def test_a_point_is_clicked_and_runs_are_compared(trained, open_page):
     expect(page.get_by_text(re.compile("^It is 9"))).to_be_visible(timeout=SLOW)
 
     page.get_by_text("In space (3-D)").click()
-    expect(page.locator(".st-key-map .gl-container")).to_be_visible(timeout=SLOW)
+    expect(page.locator(".st-key-map .gl-container canvas").first).to_be_visible(timeout=SLOW)
     page.wait_for_timeout(1_000)  # which point lies where is told by the graphics card alone
     page.evaluate(f"""document.querySelector(".st-key-map .js-plotly-plot").emit(
         "plotly_click", {{points: [{{customdata: {NINE}}}]}})""")
