@@ -10,7 +10,7 @@ same model. Medians over the rounds in milliseconds. `load` is the number of pro
 wanted to run in the last minute, before and after: other work makes everything slower.
 
 `--memory` takes the statistics of the classes at every stage over the 60,000 training images, each
-model in a process of its own. `growth` is by how many MB that process, with TensorFlow and the
+model in a process of its own. `growth` is by how many MB that process, with the
 images in it, became larger at its peak; it needs Linux.
 """
 
@@ -81,9 +81,7 @@ def memory(name: str, count: int) -> dict[str, object]:
     """In a fresh process: how much larger it becomes, in MB."""
     from ndmixer.datasets import load_dataset
     from ndmixer.inspection import class_pass
-    from ndmixer.jobs.worker import import_tensorflow
 
-    import_tensorflow()
     spec, data = MEASURED[name], load_dataset("mnist")
     images, labels = data.x_train[:count], data.y_train[:count]
     class_pass(
