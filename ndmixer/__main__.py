@@ -247,8 +247,9 @@ def _progress() -> Progress:
 
 def _progress_text(event: Event, epochs: int) -> str:
     measures = [f"{key} {event[key]:.4f}" for key in ("loss", "accuracy", "rmse") if key in event]
-    speed = f"{event['images_per_s']:,.0f} images/s"
-    doing = speed if event["phase"] == "training" else event["phase"]
+    doing = event["phase"]
+    if doing == "training":
+        doing = f"{event['images_per_s']:,.0f} images/s"
     return "  ".join([f"epoch {event['epoch']}/{epochs}", *measures, doing])
 
 

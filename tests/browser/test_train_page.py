@@ -58,7 +58,7 @@ def choose_preset(page: Page, title: str) -> None:
 
 @pytest.fixture
 def page(open_page):
-    page = open_page("/?epochs=500")  # not trained before somebody stops it
+    page = open_page("/?out_shape=1x28&epochs=500")  # not trained before somebody stops it
     expect(page.get_by_role("button", name=TRAIN)).to_be_enabled(timeout=SLOW)
     return page
 
