@@ -1,11 +1,8 @@
 """What a worker process does before it is asked anything."""
 
 import os
-import sys
 import threading
 from contextlib import suppress
-from types import ModuleType
-from typing import cast
 
 _importing = threading.Lock()
 
@@ -29,15 +26,7 @@ def import_tensorflow() -> None:
     """Imports TensorFlow with as many threads as there are cores; at once the second time."""
     with _importing:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        # Keras would import scikit-learn for wrappers that nobody here calls: a fifth of the time.
-        absent = "sklearn" not in sys.modules
-        if absent:
-            sys.modules["sklearn"] = cast(ModuleType, None)
-        try:
-            import tensorflow as tf
-        finally:
-            if absent:
-                del sys.modules["sklearn"]
+        import tensorflow as tf
         from dask.system import CPU_COUNT
 
         with suppress(RuntimeError):  # TensorFlow computes already
