@@ -1,6 +1,6 @@
 """The app as a person meets it: start, first point, cost of the display, memory over many runs.
 
-    python benchmarks/app.py                           all four parts
+    python benchmarks/app.py                           all parts
     python benchmarks/app.py --parts start first       some of them
 
 A real app, a real browser and real trainings, on a machine that should have nothing else to
@@ -16,11 +16,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from urllib.parse import urlencode
 
 import psutil
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from ndmixer import PRESETS
 from ndmixer.runs import Run
 from tests.browser.real_app import FLAGS, App, find_chrome
 
@@ -106,9 +108,33 @@ def first_point(app: App, page: Page) -> float:
     return seconds
 
 
+def fast(app: App, browser: Browser) -> dict[str, object]:
+    """Seconds from the click to 97 % test accuracy on the page, preset `fast`, five seeds."""
+    preset, seconds, last = PRESETS["fast"], [], []
+    for seed in range(5):
+        train = preset.train.model_copy(update={"seed": seed})
+        query = urlencode({**preset.model.to_query(), **train.to_query()})
+        page = open_page(browser, f"{app.url}/?{query}")
+        expect(page.locator(".grid").first).to_be_visible(timeout=SLOW)
+        score = page.locator('[data-name="val_score"]')
+        press(page, "Train")
+        begin = time.perf_counter()
+        wait(lambda shown=score: percent(shown.inner_text()) >= 97)
+        seconds.append(time.perf_counter() - begin)
+        wait(lambda: newest(app).status() == "finished")
+        tests = [e["val_accuracy"] for e in newest(app).metrics() if "val_accuracy" in e]
+        last.append(tests[-1])
+        page.close()
+    return {"seconds_to_97": rounded(seconds), "last_accuracy": rounded(last, 4)}
+
+
+def percent(text: str) -> float:
+    return float(text.split()[0]) if "%" in text else 0.0
+
+
 def display(app: App, browser: Browser) -> dict[str, object]:
     """Speed of one run without a page, with one and with three, in turns."""
-    page = open_page(browser, f"{app.url}{CLASSIFIER}&epochs=50")
+    page = open_page(browser, f"{app.url}{CLASSIFIER}&epochs=1000")
     press(page, "Train")
     wait(lambda: steps(page) > 1_000)
     address, run = page.url, newest(app)
@@ -170,7 +196,7 @@ def rounded(values: list[float], digits: int = 2) -> dict[str, object]:
     }
 
 
-PARTS = {part.__name__: part for part in (start, first, display, memory)}
+PARTS = {part.__name__: part for part in (start, first, fast, display, memory)}
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from tests.browser.real_app import FLAGS, App, find_chrome
 
 RESULTS = Path(__file__).parent / "results" / "controls.json"
 PRESET = PRESETS["classifier"]
-TRAIN = TrainSpec(epochs=50)
+TRAIN = TrainSpec(epochs=500)
 SLOW = 120  # seconds
 LOST = 5  # seconds after which a click had no effect
 POLL = 0.002  # seconds between two looks at the run folder

@@ -77,7 +77,7 @@ def main() -> None:
     if arguments.depth is not None:
         model = model.model_copy(update={"depth": arguments.depth})
     dataset = PRESETS[arguments.preset].train.dataset
-    query = {**model.to_query(), "dataset": dataset, "epochs": "50"}
+    query = {**model.to_query(), "dataset": dataset, "epochs": "1000"}
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         app = App(Path(folder))
         app.start()
