@@ -52,6 +52,23 @@ def as_image(tensor: ArrayLike) -> NDArray[np.floating]:
     return image
 
 
+def as_bytes(image: ArrayLike) -> NDArray[np.uint8]:
+    """An image as it is seen: 0 is black and 1 is white.
+
+    Args:
+        image: Any shape, any real dtype; one of shape `(rows, columns, 3)` is in colour.
+
+    Returns:
+        Shape `(rows, columns)` or `(rows, columns, 3)`; numbers below 0 or above 1 make the
+        range wider, so that nothing is cut.
+    """
+    values = np.asarray(image)
+    colour = values.ndim == 3 and values.shape[-1] == 3
+    flat = values if colour else np.nan_to_num(as_image(values))
+    low, high = min(0.0, float(flat.min())), max(1.0, float(flat.max()))
+    return np.rint(255 * (flat - low) / (high - low)).astype(np.uint8)
+
+
 def _folded(vector: NDArray[np.floating]) -> NDArray[np.floating]:
     if vector.size <= LONGEST_ROW:
         return vector[None]

@@ -8,7 +8,7 @@ import streamlit as st
 from ndmixer import jobs
 from ndmixer.app.choices import bind
 from ndmixer.app.explorer import Place, answer, choose_place, choose_run, draw, theme
-from ndmixer.app.map_image import hear_clicks, show_image, take_click
+from ndmixer.app.map_image import show_image, take_click, watch_points
 from ndmixer.embedding import METHODS, NEIGHBOURS
 from ndmixer.figures_points import point_map
 
@@ -90,8 +90,7 @@ def page(place: Place, controls: st.delta_generator.DeltaGenerator) -> None:
         draw(figure, "map", text, found, click, table=saved)
     with right:
         show_image(place, found)
-        if space:
-            hear_clicks(place.part)
+        watch_points(place, count, bool(space))
 
 
 st.markdown("#### How do single images lie?")

@@ -12,6 +12,7 @@ from ndmixer import figures
 from ndmixer.figures import (
     DARK,
     LIGHT,
+    as_bytes,
     as_image,
     class_average_maps,
     colour_scale,
@@ -57,6 +58,23 @@ def test_a_tile_is_a_slice_of_the_last_two_axes():
     image = as_image(tensor)
     for index, (top, left) in enumerate([(0, 0), (4, 0)]):
         np.testing.assert_array_equal(image[top : top + 3, left : left + 4], tensor[index])
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ([[0, 0.5, 1]], [[0, 128, 255]]),
+        ([[0.2, 0.4, 0.2]], [[51, 102, 51]]),  # a pale image stays pale
+        ([[-1, 0, 1]], [[0, 128, 255]]),
+        ([0, 1, 3], [[0, 85, 255]]),
+        ([[[0, 0, 1], [1, 0, 0]]], [[[0, 0, 255], [255, 0, 0]]]),
+    ],
+    ids=["0 to 1", "pale", "negative", "a vector, too bright", "colour"],
+)
+def test_an_image_becomes_bytes(image, expected):
+    found = as_bytes(image)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,10 @@ def test_classes_are_looked_at_while_another_run_trains(submit):
     wait(lambda: jobs.pictures("mnist", "test", [3, 1]) is not None)
     images = jobs.pictures("mnist", "test", [3, 1])
     np.testing.assert_array_equal(images, load_dataset("mnist").x_test[[3, 1]])
+    wait(lambda: jobs.thumbnails("mnist", "test", 5) is not None)
+    small = jobs.thumbnails("mnist", "test", 5)
+    assert (small.shape, small.dtype) == ((5, 28, 28, 1), np.uint8)
+    np.testing.assert_array_equal(small[3, ..., 0], np.rint(255 * images[0]))
 
     with pytest.raises(ValueError, match="choose one of the snapshots 0, "):
         jobs.class_geometry(done, 5, "embed")

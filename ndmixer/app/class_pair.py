@@ -6,7 +6,7 @@ import streamlit as st
 from ndmixer import jobs
 from ndmixer.app.choices import bind, choose
 from ndmixer.app.explorer import Place, answer, draw, theme
-from ndmixer.figures import as_image, layer_curves, layout_note, map_grid
+from ndmixer.figures import as_bytes, layer_curves, layout_note, map_grid
 
 SHOWN = 10  # confused images of each kind
 PIXELS = 64  # height of one on the page
@@ -132,12 +132,9 @@ def _confused(
 
 def picture(image: np.ndarray) -> np.ndarray:
     """Bytes, enlarged so that the browser does not blur them; in colour if it has three."""
-    colour = image.ndim == 3 and image.shape[-1] == 3
-    flat = image if colour else np.nan_to_num(as_image(image))
-    low, high = min(0.0, float(flat.min())), max(1.0, float(flat.max()))
-    scaled = (255 * (flat - low) / (high - low)).astype(np.uint8)
-    times = max(1, -(-2 * PIXELS // scaled.shape[0]))
-    return scaled.repeat(times, axis=0).repeat(times, axis=1)
+    pixels = as_bytes(image)
+    times = max(1, -(-2 * PIXELS // len(pixels)))
+    return pixels.repeat(times, axis=0).repeat(times, axis=1)
 
 
 def _mean_off_diagonal(table: np.ndarray) -> float:

@@ -1,4 +1,6 @@
-"""The image that was clicked in a map: its digit, its class, and the way to its stages."""
+"""The images of a map: under the pointer, and the one that was clicked with its class."""
+
+import json
 
 import numpy as np
 import streamlit as st
@@ -11,7 +13,12 @@ from ndmixer.app.class_pair import picture
 from ndmixer.app.explorer import Place, answer
 from ndmixer.images import Part, image_name
 
-_component = st.components.v2.component("ndmixer_point_click", js=source("point_click.js"))
+_component = st.components.v2.component(
+    "ndmixer_map_points",
+    html='<canvas hidden aria-hidden="true"></canvas>',
+    css=source("map_points.css"),
+    js=source("map_points.js"),
+)
 
 
 def take_click(part: Part) -> None:
@@ -22,19 +29,28 @@ def take_click(part: Part) -> None:
         choose("image", image_name(part, int(row[0] if isinstance(row, list) else row)))
 
 
-def hear_clicks(part: Part) -> None:
-    """Takes the image whose point is clicked in a map in space, of which Streamlit tells nothing.
+def watch_points(place: Place, count: int, space: bool) -> None:
+    """Shows the image of a point under the pointer; takes it if it is clicked in space.
 
     Args:
-        part: Of the data set.
+        place: Where one looks.
+        count: How many images the map has, the first ones.
+        space: Whether the map is one in space, of whose clicks Streamlit tells nothing.
     """
+    dataset = place.run.train_spec.dataset
+    images = answer(lambda: jobs.thumbnails(dataset, place.part, count))
+    if images is None:
+        return
 
     def take() -> None:
         row = st.session_state["point"].get("row")
         if isinstance(row, int) and row >= 0:
-            choose("image", image_name(part, row))
+            choose("image", image_name(place.part, row))
 
-    _component(key="point", data={"figure": "map"}, on_row_change=take)
+    header = {"figure": "map", "space": space, "shape": images.shape[1:]}
+    text = json.dumps(header).encode()
+    data = b"".join([len(text).to_bytes(4, "little"), text, images.tobytes()])
+    _component(key="point", data=data, on_row_change=take)
 
 
 def show_image(place: Place, found: dict[str, np.ndarray]) -> None:
@@ -48,7 +64,7 @@ def show_image(place: Place, found: dict[str, np.ndarray]) -> None:
         "Image",
         place.part,
         len(found["labels"]),
-        help="Click a point, or type the number that it shows under the mouse.",
+        help="Click a point, or type the number that it shows under the pointer.",
     )
     dataset = place.run.train_spec.dataset
     images = answer(lambda: jobs.pictures(dataset, place.part, [index]))

@@ -31,6 +31,7 @@ from ndmixer.jobs.inspecting import class_geometry as class_geometry
 from ndmixer.jobs.inspecting import keras_file as keras_file
 from ndmixer.jobs.inspecting import pictures as pictures
 from ndmixer.jobs.inspecting import probes_of as probes_of
+from ndmixer.jobs.inspecting import thumbnails as thumbnails
 from ndmixer.jobs.inspecting import untrained as untrained
 from ndmixer.jobs.looking import OneImage as OneImage
 from ndmixer.jobs.looking import labels_of as labels_of
@@ -75,6 +76,7 @@ __all__ = [
     "stop",
     "submit",
     "surgery",
+    "thumbnails",
     "train_run",
     "untrained",
     "walk",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ndmixer.inspection import ClassPass
 
 PASSES = 2  # of many images, whose statistics it keeps
+THUMBNAIL = 32  # pixels of a side at most
 KEPT = 4  # models whose weights it keeps
 
 
@@ -120,6 +121,19 @@ def pictures(dataset: str, part: Part, indices: Iterable[int]) -> np.ndarray | N
         ValueError: there is no such data set.
     """
     return engine.call(_pictures, dataset, part, *map(int, indices))
+
+
+def thumbnails(dataset: str, part: Part, count: int) -> np.ndarray | None:
+    """The first images of a part of a data set as small pictures; returns at once.
+
+    Returns:
+        Shape `(images, rows, columns, channels)`, uint8, one channel or three; of larger images
+        only every second, third, ... pixel. None as long as it is not ready.
+
+    Raises:
+        ValueError: there is no such data set.
+    """
+    return engine.call(_thumbnails, dataset, part, count)
 
 
 def _untrained(model_json: str, train_json: str) -> dict[str, np.ndarray]:
@@ -254,3 +268,13 @@ def images_of(dataset: str, part: Part, count: int | None = None) -> tuple[np.nd
 def _pictures(dataset: str, part: Part, *indices: int) -> np.ndarray:
     """The task behind `pictures`."""
     return images_of(dataset, part)[0][list(indices)]
+
+
+def _thumbnails(dataset: str, part: Part, count: int) -> np.ndarray:
+    """The task behind `thumbnails`."""
+    from ndmixer.figures import as_bytes
+
+    small = np.stack([as_bytes(image) for image in images_of(dataset, part)[0][:count]])
+    apart = -(-max(small.shape[1:3]) // THUMBNAIL)
+    small = small[:, ::apart, ::apart]
+    return np.ascontiguousarray(small[..., None] if small.ndim == 3 else small)

@@ -31,4 +31,5 @@ def answers(monkeypatch):
 
     take.asked = defaultdict(list)
     monkeypatch.setattr(jobs, "pictures", lambda *_: np.zeros((1, 28, 28), np.float32))
+    monkeypatch.setattr(jobs, "thumbnails", lambda _, __, n: np.zeros((n, 28, 28, 1), np.uint8))
     return take
