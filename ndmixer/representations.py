@@ -6,13 +6,13 @@ from math import prod
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ndmixer.accounting import accounting, last_block, stages
+from ndmixer.accounting import accounting, last_block, stages, walk
 from ndmixer.datasets import Dataset
 from ndmixer.kernels import look
 from ndmixer.spec import ModelSpec
 
 LARGEST_BATCH = 2_000
-LARGEST_TENSOR = 16 * 2**20  # bytes, of one stage
+LARGEST_ANSWER = 48 * 2**20  # bytes, of all wanted stages of a batch together
 
 
 def representations(
@@ -67,7 +67,7 @@ def in_batches(
         ValueError: there is no such stage, or an image has another size.
     """
     pixels = _checked(spec, images, wanted)
-    size = batch_size(spec)
+    size = batch_size(spec, wanted)
     for start in range(0, len(pixels), size):
         part = slice(start, min(start + size, len(pixels)))
         for name, values in look(spec, weights, pixels[part], wanted, without=without).items():
@@ -119,14 +119,10 @@ def output_after(
     return look(spec, weights, values, (output,), after=stage)[output]
 
 
-def batch_size(spec: ModelSpec) -> int:
-    """Images at once in `in_batches`: as many as keep every tensor small."""
-    shapes = [
-        spec.in_shape,
-        *(linear.shape for s in accounting(spec).stages for linear in s.linears),
-    ]
-    largest = 4 * max(map(prod, shapes))
-    return max(1, min(LARGEST_BATCH, LARGEST_TENSOR // largest))
+def batch_size(spec: ModelSpec, wanted: Collection[str]) -> int:
+    """Images at once in `in_batches`: as many as keep what comes back small."""
+    numbers = sum(prod(stage.shape) for stage in walk(accounting(spec)) if stage.name in wanted)
+    return max(1, min(LARGEST_BATCH, LARGEST_ANSWER // (4 * numbers)))
 
 
 def _checked(

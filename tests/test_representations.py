@@ -4,9 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from ndmixer import PRESETS, ModelSpec, accounting, build_model, load_dataset, stages
+from ndmixer import ModelSpec, accounting, build_model, load_dataset, stages
 from ndmixer.representations import (
-    LARGEST_TENSOR,
+    LARGEST_ANSWER,
+    LARGEST_BATCH,
     batch_size,
     early_exits,
     in_batches,
@@ -82,12 +83,15 @@ def test_batches_one_after_the_other_are_the_whole(case, monkeypatch):
     assert seen == [(start, name) for start in (0, 10, 20) for name in wanted]
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_a_batch_is_as_small_as_keeps_every_tensor_small(name):
-    spec = PRESETS[name].model
-    sizes = [np.prod(li.shape) for s in accounting(spec).stages for li in s.linears]
-    assert 1 <= batch_size(spec) <= 2_000
-    assert batch_size(spec) * 4 * max(sizes) <= LARGEST_TENSOR
+@pytest.mark.parametrize(
+    ("wanted", "numbers"),
+    [(("embed",), 65_536), (("embed", "block_0/axis_1", "head"), 2 * 65_536 + 28)],
+)
+def test_a_batch_is_as_small_as_keeps_all_wanted_stages_small(wanted, numbers):
+    spec = ModelSpec(repr_shape=(256, 256), out_shape=(1, 28))
+    size = batch_size(spec, wanted)
+    assert size * 4 * numbers <= LARGEST_ANSWER < (size + 1) * 4 * numbers
+    assert batch_size(spec, ("logits",)) == LARGEST_BATCH
 
 
 def test_only_the_wanted_stages_come_back(case):
