@@ -32,7 +32,7 @@ def class_numbers(place: Place, found: dict[str, np.ndarray]) -> None:
         "Off a simplex": (
             _number(np.abs(cosines - simplex).mean() if len(cosines) else np.nan, ".3f"),
             "Classes that are as far apart as can be make a regular simplex: seen from their "
-            f"centre, any two averages have the cosine {simplex:.3f}. This is by how much the "
+            f"centre, any two averages have the cosine −{-simplex:.3f}. This is by how much the "
             "cosines differ from that, in the mean.",
         ),
     }
@@ -75,8 +75,8 @@ def show_layers(place: Place, found: dict[str, np.ndarray]) -> None:
         curves = {name: np.where(np.isfinite(c), c, np.nan) for name, c in curves.items()}
         text = (
             "Cosines between any two class averages, seen from their centre: the largest and the "
-            f"smallest of all pairs, beside {simplex:.3f}, that of classes which are all as far "
-            "apart as can be. Look for whether both come closer to it from layer to layer."
+            f"smallest of all pairs, beside −{-simplex:.3f}, that of classes which are all as "
+            "far apart as can be. Look for whether both come closer to it from layer to layer."
         )
         shown = layer_curves(stages, curves, theme(), unit="cosine", at=place.stage)
         data = {"cosines": found["cosines"]}
