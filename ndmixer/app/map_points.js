@@ -33,7 +33,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const canvas = parentElement.querySelector("canvas"), images = decode(data);
   let heard = null, pointer = null;
   const hide = () => { canvas.hidden = true; };
-  const move = (event) => { pointer = event; if (!canvas.hidden) place(canvas, event); };
+  // A finger hides what lies under it, and what it taps is shown beside the map.
+  const move = (event) => { pointer = event.pointerType === "touch" ? null : event; if (pointer && !canvas.hidden) place(canvas, pointer); };
   const show = ({ points }) => {
     const row = points[0].customdata;
     if (!pointer || !Number.isInteger(row)) return;
