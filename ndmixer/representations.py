@@ -129,13 +129,13 @@ def _checked(
     spec: ModelSpec, images: ArrayLike, wanted: tuple[str, ...] | None
 ) -> NDArray[np.float32]:
     """The images as rows of pixels."""
-    pixels = np.asarray(images, np.float32).reshape(len(np.asarray(images)), -1)
-    size = prod(spec.in_shape)
-    if pixels.shape[1] != size:
+    given, size = np.asarray(images, np.float32), prod(spec.in_shape)
+    if prod(given.shape[1:]) != size:
         raise ValueError(
             f"an image must hold {size:,} numbers, the size of in_shape {spec.in_shape}. "
-            f"Received: images of shape {np.asarray(images).shape}"
+            f"Received: images of shape {given.shape}"
         )
+    pixels = given.reshape(len(given), size)
     missing = set(wanted or ()) - set(stages(spec))
     if missing:
         raise ValueError(

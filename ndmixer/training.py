@@ -7,7 +7,7 @@ of `ndmixer.xla`. Both take the same steps to rounding.
 import threading
 import time
 from collections.abc import Callable, Mapping
-from math import sqrt
+from math import prod, sqrt
 from typing import Any
 
 import keras
@@ -63,7 +63,7 @@ def train(
         train_spec: The training; its `dataset` is only a name here, `data` counts.
         data: Images and labels.
         on_event: Called in this thread with a dict at least four times a second once the
-            program is compiled, which is once on a machine: `phase` (`"compiling"`,
+            program is compiled, on a CPU once on a machine: `phase` (`"compiling"`,
             `"training"` or `"evaluating"`), `step` (optimizer steps so far), `total_steps`,
             `epoch` (from 1), `elapsed` (seconds), `learning_rate` (before the schedule), and
             from the first step on `loss` (mean over the images since the event before),
@@ -115,6 +115,11 @@ class Trainer:
         self._used = used
         self._batch_size = min(train_spec.batch_size, used)
         self._program = _program(model_spec, self._batch_size)
+        places, at = [], 0
+        for name, shape in accounting(model_spec).weights.items():
+            places += [at] if name.endswith("/gate/value") else []
+            at += prod(shape)
+        self._gate_places = np.array(places, np.int64)
         self._train_set = _flat(data.x_train[:used], data.y_train[:used])
         self._test_set = _flat(data.x_test, data.y_test)
         flops = accounting(model_spec).flops
@@ -273,8 +278,8 @@ class Trainer:
 
     def _gates(self) -> dict[str, list[float]]:
         """The gate of each block, in order; nothing for a model without gates."""
-        gates = [v for name, v in self.weights().items() if name.endswith("/gate/value")]
-        return {"gates": [round(float(gate), 6) for gate in gates]} if gates else {}
+        gates = self._state.weights[self._gate_places].tolist()
+        return {"gates": [round(gate, 6) for gate in gates]} if gates else {}
 
     def _evaluate(self) -> bool:
         """Measures loss and accuracy on the whole test set; False if it was told to stop."""
@@ -357,9 +362,10 @@ class _Task:
     def done(self, seconds: float) -> bool:
         """Waits at most so long; raises what the call raised."""
         self._thread.join(seconds)
+        alive = self._thread.is_alive()  # before the error is looked for, which may come meanwhile
         if self._error is not None:
             raise self._error
-        return not self._thread.is_alive()
+        return not alive
 
 
 def _program(spec: ModelSpec, batch_size: int) -> kernels.Program | xla.Program:
@@ -376,4 +382,5 @@ def _flat(
     images: NDArray[np.float32], labels: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Images as (images, pixels), labels as int32."""
-    return images.reshape(len(images), -1), labels.astype(np.int32)
+    flat = np.ascontiguousarray(images.reshape(len(images), -1), np.float32)
+    return flat, labels.astype(np.int32)

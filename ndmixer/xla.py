@@ -25,7 +25,7 @@ class Program:
     """What `ndmixer.kernels.Program` does, with the same methods."""
 
     def __init__(self, spec: ModelSpec, batch_size: int) -> None:
-        self.spec = spec
+        self._spec = spec
         self._shapes = accounting(spec).weights
         self._batch_size = batch_size
         self._measured = 0  # images in a call of `measure`, so that one size is compiled
@@ -35,15 +35,11 @@ class Program:
 
     def prepare(self) -> None:
         """Compiles a step."""
-        pixels, count = prod(self.spec.in_shape), accounting(self.spec).parameters
-        self.train(
-            State(*(np.zeros(count, np.float32) for _ in State._fields)),
-            taken=0,
-            rates=np.zeros(1),
-            images=np.zeros((1, pixels), np.float32),
-            labels=np.zeros(1, np.int32),
-            order=np.zeros((1, self._batch_size), np.int32),
-        )
+        pixels, count = prod(self._spec.in_shape), accounting(self._spec).parameters
+        state = State(*(np.zeros(count, np.float32) for _ in State._fields))
+        images, labels = np.zeros((1, pixels), np.float32), np.zeros(1, np.int32)
+        order = np.zeros((1, self._batch_size), np.int32)
+        self.train(state, 0, np.zeros(1), images, labels, order)
 
     def train(
         self,
@@ -60,13 +56,15 @@ class Program:
         at_once = max(1, CALL_IMAGES // order.shape[1])
         for first in range(0, len(order), at_once):
             rows = order[first : first + at_once]
+            # Where there is none it is the first one's once more: another might be no number.
+            there = np.where(rows >= 0, rows, rows[:, :1])
             now, totals = self._burst(
                 now,
                 totals,
                 tf.constant(float(taken + first)),
                 tf.constant(rates[first : first + at_once], tf.float32),
-                tf.constant(images[np.maximum(rows, 0)]),
-                tf.constant(labels[np.maximum(rows, 0)]),
+                tf.constant(images[there]),
+                tf.constant(labels[there]),
                 tf.constant(rows >= 0, tf.float32),
             )
         for vector, tensor in zip(state, now, strict=True):
@@ -148,9 +146,9 @@ class Program:
         }
         pixels = tf.transpose(images)
         *_, (_, output) = forward(
-            self.spec, named, tf.reshape(pixels, (*self.spec.in_shape, images.shape[0]))
+            self._spec, named, tf.reshape(pixels, (*self._spec.in_shape, images.shape[0]))
         )
-        if self.spec.task == "classifier":
+        if self._spec.task == "classifier":
             logits = tf.transpose(output)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
             right = tf.argmax(logits, axis=1, output_type=labels.dtype) == labels
@@ -159,7 +157,8 @@ class Program:
             output = tf.reshape(output, pixels.shape)
             losses = tf.reduce_mean(tf.math.squared_difference(output, pixels), axis=0)
             correct = tf.constant(0.0)
-        return tf.reduce_sum(seen * losses), correct, tf.reduce_sum(seen)
+        loss = tf.reduce_sum(tf.where(seen > 0, losses, 0.0))
+        return loss, correct, tf.reduce_sum(seen)
 
 
 @lru_cache(maxsize=PROGRAMS)

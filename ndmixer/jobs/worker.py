@@ -9,9 +9,6 @@ _importing = threading.Lock()
 
 def dask_setup(worker: object) -> None:
     """Makes a worker ready before it is asked; called by Dask's `--preload`."""
-    from dask.system import CPU_COUNT
-
-    os.environ.setdefault("NUMBA_NUM_THREADS", str(CPU_COUNT))  # not more than it may use
     threading.Thread(target=_prepare, daemon=True).start()
 
 

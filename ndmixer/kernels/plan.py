@@ -20,7 +20,7 @@ class Plan:
         operations: Shape (operations,), of `OPERATION`.
         stages: Where the representation at each stage begins, by the stage's name.
         done: How many operations lead to it.
-        packed, gradient: Where columns are packed, and the gradient of the output lies.
+        packed, output_gradient: Where columns are packed, and the gradient of the output lies.
         floats: Length of the memory of one group.
         parameters: Length of the vector of all weights.
     """
@@ -29,17 +29,18 @@ class Plan:
     stages: dict[str, int]
     done: dict[str, int]
     packed: int
-    gradient: int
+    output_gradient: int
     floats: int
     parameters: int
 
 
 @lru_cache(maxsize=16)
-def make_plan(spec: ModelSpec, without: frozenset[str] = frozenset()) -> Plan:
+def make_plan(spec: ModelSpec, *, learning: bool, without: frozenset[str] = frozenset()) -> Plan:
     """Lays out the tensors of a model; the first is the images.
 
     Args:
         spec: The architecture.
+        learning: Whether there is a way back, for which derivatives are kept.
         without: Axes of blocks, such as `block_0/axis_1`, whose MLP is left out: the identity
             stands in its place.
 
@@ -53,12 +54,12 @@ def make_plan(spec: ModelSpec, without: frozenset[str] = frozenset()) -> Plan:
             f"what can be left out are the axes of blocks: {', '.join(axes) or '(none)'}. "
             f"Received: without={sorted(without)}"
         )
-    layout = _Layout(account.weights, without)
+    layout = _Layout(account.weights, learning, without)
     output = layout.forward(spec, account.stages)
     linears = [linear for stage in account.stages for linear in stage.linears]
     tensors = max(max(prod(linear.in_shape), prod(linear.shape)) for linear in linears)
-    gradient = layout.top
-    packed = layout.backward(output, tensors)
+    gradient = layout.top  # written with the loss, whether anything is learned from it or not
+    packed = layout.backward(output, tensors) if learning else gradient + tensors * LANES
     longest = max(max(linear.kernel_shape) for linear in linears)
     names = OPERATION.names or ()
     rows = [tuple(operation.get(name, -1) for name in names) for operation in layout.operations]
@@ -67,7 +68,7 @@ def make_plan(spec: ModelSpec, without: frozenset[str] = frozenset()) -> Plan:
         stages=layout.stages,
         done=layout.done,
         packed=packed,
-        gradient=gradient,
+        output_gradient=gradient,
         floats=packed + longest * COLUMNS * LANES,
         parameters=account.parameters,
     )
@@ -76,8 +77,10 @@ def make_plan(spec: ModelSpec, without: frozenset[str] = frozenset()) -> Plan:
 class _Layout:
     """Gives out the memory of one group and writes down the operations."""
 
-    def __init__(self, weights: dict[str, tuple[int, ...]], without: frozenset[str]) -> None:
-        self.without = without
+    def __init__(
+        self, weights: dict[str, tuple[int, ...]], learning: bool, without: frozenset[str]
+    ) -> None:
+        self.learning, self.without = learning, without
         sizes = [prod(shape) for shape in weights.values()]
         starts = np.cumsum([0, *sizes])[:-1].tolist()
         self.weights = dict(zip(weights, starts, strict=True))
@@ -159,7 +162,7 @@ class _Layout:
                 "kernel": self.weights[f"{linear.name}/kernel"],
                 "bias": self.weights[f"{linear.name}/bias"],
                 "activation": activation,
-                "slope": self.tensor(prod(linear.shape)) if activation else -1,
+                "slope": self.tensor(prod(linear.shape)) if activation and self.learning else -1,
             }
         )
         return y

@@ -1,5 +1,6 @@
 """One architecture at work on the cores of this machine: training, measuring, looking inside."""
 
+import os
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -7,12 +8,13 @@ from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
+from dask.system import CPU_COUNT
 from numba import config
 from numpy.typing import ArrayLike, NDArray
 
 from ndmixer.accounting import accounting, walk
 from ndmixer.kernels import step
-from ndmixer.kernels.plan import make_plan
+from ndmixer.kernels.plan import Plan, make_plan
 from ndmixer.kernels.step import LANES
 from ndmixer.spec import ModelSpec
 
@@ -49,32 +51,24 @@ class Program:
     """
 
     def __init__(self, spec: ModelSpec, batch_size: int, cores: int | None = None) -> None:
-        self._spec, plan = spec, make_plan(spec)
-        self._cores = cores or config.NUMBA_NUM_THREADS
+        plan, forward = make_plan(spec, learning=True), make_plan(spec, learning=False)
+        self._cores = cores or _cores()
         groups = -(-batch_size // LANES)
         self._groups = -(-groups // SHARDS)  # of a shard
         self._shards = -(-groups // self._groups)
-        classes = spec.num_classes if spec.task == "classifier" else 0
-        output = list(plan.stages.values())[-1]
-        self._plan = plan.operations, plan.packed, output, plan.gradient, classes
-        # Slopes are kept for the way back alone.
-        operations = plan.operations.copy()
-        operations["slope"] = -1
-        self._forward = operations, *self._plan[1:]
-        self._work = np.zeros((self._cores, plan.floats), np.float32)
-        length = -(-plan.parameters // LINE) * LINE
-        self._gradients = np.zeros((self._shards, length), np.float32)
+        self._plan, self._forward = _given(spec, plan), _given(spec, forward)
+        self._work = _aligned(self._cores, max(plan.floats, forward.floats))
+        self._gradients = _aligned(self._shards, plan.parameters)
 
     def prepare(self) -> None:
         """Compiles, on a machine the first time, what serves every architecture."""
-        nothing = np.zeros((1, 1), np.float32)
-        labels = np.zeros(1, np.int32)
+        nothing, labels = np.zeros((1, 1), np.float32), np.zeros(1, np.int32)
         state = State(nothing[0], nothing[0], nothing[0])
         self.train(state, 0, np.zeros(0), nothing, labels, np.zeros((0, 1), np.int32))
         self.measure(nothing[0], nothing[:0], labels[:0])
-        shapes = accounting(self._spec).weights
-        weights = {name: np.zeros(shape) for name, shape in shapes.items()}
-        look(self._spec, weights, np.zeros((0, prod(self._spec.in_shape))), ("input",))
+        small = ModelSpec(in_shape=(1,), repr_shape=(1,), depth=0)
+        weights = {name: np.zeros(shape) for name, shape in accounting(small).weights.items()}
+        look(small, weights, nothing[:0], ("input",))
 
     def train(
         self,
@@ -99,6 +93,7 @@ class Program:
         padded = np.full((steps, self._shards * self._groups * LANES), -1, np.int32)
         padded[:, :batch] = order
         shown = padded.reshape(steps, self._shards, self._groups, LANES)
+        images, labels = _read_only(images), _read_only(labels)
         counters, sums = np.zeros(step.COUNTERS, np.int64), np.zeros(4)
         totals = np.zeros((self._shards, LINE), np.float32)
         _side_by_side(
@@ -109,8 +104,8 @@ class Program:
                 tuple(state),
                 taken,
                 rates,
-                _read_only(images),
-                _read_only(labels),
+                images,
+                labels,
                 shown,
                 self._work[thread],
                 self._gradients,
@@ -123,15 +118,16 @@ class Program:
 
     def measure(self, weights: Vector, images: Vector, labels: NDArray[np.int32]) -> Totals:
         """Sums over all images, shape (images, pixels) float32."""
+        weights, images, labels = map(_read_only, (weights, images, labels))
         parts = _parts(len(images), self._cores)
         totals = np.zeros((len(parts), LINE), np.float32)
         _side_by_side(
             len(parts),
             lambda thread: step.measure(
                 self._forward,
-                _read_only(weights),
-                _read_only(images),
-                _read_only(labels),
+                weights,
+                images,
+                labels,
                 parts[thread],
                 self._work[thread],
                 totals[thread],
@@ -142,8 +138,20 @@ class Program:
 
 
 def join(spec: ModelSpec, weights: Mapping[str, ArrayLike]) -> Vector:
-    """All weights as one vector, in the order of the accounting."""
-    parts = [np.asarray(weights[name], np.float32).ravel() for name in accounting(spec).weights]
+    """All weights as one vector, in the order of the accounting.
+
+    Raises:
+        ValueError: one has another shape than there.
+    """
+    parts = []
+    for name, shape in accounting(spec).weights.items():
+        value = np.asarray(weights[name], np.float32)
+        if value.shape != shape:
+            raise ValueError(
+                f"the weights are those of another model; {name} must have the shape {shape}. "
+                f"Received: {value.shape}"
+            )
+        parts.append(value.ravel())
     return np.concatenate(parts)
 
 
@@ -182,32 +190,39 @@ def look(
         For each stage an array `(number, *stage.shape)`, float32, in the order of the model.
 
     Raises:
-        ValueError: there is no such stage or axis, or the stage lies within a block.
+        ValueError: there is no such stage or axis, a stage wanted comes before `after`, `after`
+            lies within a block, or the weights are those of another model.
     """
-    plan = make_plan(spec, frozenset(without))
+    plan = make_plan(spec, learning=False, without=frozenset(without))
     starts = [stage.name for stage in accounting(spec).stages]
     if after not in starts:
         raise ValueError(f"start at one of {', '.join(starts)}. Received: after={after!r}")
-    names = [name for name in plan.stages if name in wanted]
+    later = list(plan.stages)[list(plan.stages).index(after) :]
+    names = [name for name in later if name in wanted]
+    if not names or not set(wanted) <= set(later):
+        raise ValueError(
+            f"from {after} on the stages of this model are {', '.join(later)}. "
+            f"Received: wanted={sorted(wanted)}"
+        )
     shapes = {stage.name: stage.shape for stage in walk(accounting(spec))}
-    operations = plan.operations[plan.done[after] : plan.done[names[-1]]].copy()
-    operations["slope"] = -1
+    operations = plan.operations[plan.done[after] : plan.done[names[-1]]]
     number = len(np.asarray(given))
     sizes = np.array([prod(shapes[name]) for name in names])
     ends = np.cumsum(number * sizes)
     out = np.empty(ends[-1], np.float32)
-    rows = np.ascontiguousarray(given, np.float32).reshape(number, prod(shapes[after]))
-    vector, places = join(spec, weights), np.array([plan.stages[name] for name in names])
-    parts = _parts(number, config.NUMBA_NUM_THREADS)
-    work = np.empty((len(parts), plan.floats), np.float32)
+    rows = np.asarray(given, np.float32).reshape(number, prod(shapes[after]))
+    rows, vector = _read_only(rows), _read_only(join(spec, weights))
+    places = np.array([plan.stages[name] for name in names])
+    parts = _parts(number, _cores())
+    work = _aligned(len(parts), plan.floats)
     _side_by_side(
         len(parts),
         lambda thread: step.look(
             operations,
             plan.packed,
-            _read_only(vector),
+            vector,
             plan.stages[after],
-            _read_only(rows),
+            rows,
             parts[thread],
             work[thread],
             places,
@@ -221,6 +236,27 @@ def look(
         name: array.reshape(number, *shapes[name])
         for name, array in zip(names, arrays, strict=True)
     }
+
+
+def _given(spec: ModelSpec, plan: Plan) -> tuple[Any, ...]:
+    """A plan as the compiled code takes it."""
+    classes = spec.num_classes if spec.task == "classifier" else 0
+    output = list(plan.stages.values())[-1]
+    return plan.operations, plan.packed, output, plan.output_gradient, classes
+
+
+@cache
+def _cores() -> int:
+    """Those that this process may use: a container may have fewer than its machine."""
+    return min(config.NUMBA_NUM_THREADS, CPU_COUNT)
+
+
+def _aligned(rows: int, length: int) -> NDArray[np.float32]:
+    """Zeros whose rows begin with a line of the cache: a vector that crosses two costs double."""
+    length = -(-length // LINE) * LINE
+    memory = np.zeros(rows * length + LINE, np.float32)
+    first = -memory.ctypes.data // memory.itemsize % LINE
+    return memory[first : first + rows * length].reshape(rows, length)
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
@@ -241,12 +277,18 @@ def _parts(number: int, cores: int) -> list[NDArray[np.int32]]:
 def _side_by_side(count: int, call: Callable[[int], None]) -> None:
     """Calls it with 0 to count - 1, each in its own thread, and waits for all of them."""
     others = [_threads(number).submit(call, number) for number in range(1, count)]
-    call(0)
-    for other in others:
-        other.result()
+    try:
+        call(0)
+    finally:
+        for other in others:
+            other.result()
 
 
 @cache
 def _threads(number: int) -> ThreadPoolExecutor:
-    """One thread each, so that all of them run at once: they wait for each other."""
+    """One thread each, which what is done at the same time in this process shares."""
     return ThreadPoolExecutor(1, thread_name_prefix=f"kernels-{number}")
+
+
+if hasattr(os, "register_at_fork"):  # a child has the executors, but not their threads
+    os.register_at_fork(after_in_child=_threads.cache_clear)

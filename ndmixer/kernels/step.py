@@ -17,11 +17,13 @@ import llvmlite.binding
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
+from numba.core import cgutils, codegen, config
 from numba.core.datamodel import models
 from numba.extending import intrinsic, overload, register_model
 
-LANES = 16 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 8
+# The features that Numba compiles for, which can be set to others than the machine's.
+FEATURES = config.CPU_FEATURES or codegen.get_host_cpu_features()
+LANES = 16 if "+avx512f" in FEATURES.split(",") else 8
 ROWS, COLUMNS = 4, 3  # of the tile of a product that is held in vector registers
 PATIENCE = 1_000  # looks for a task before the core is offered to others
 CLAIMED, DONE, COUNTERS = 0, 8, 16  # each in a line of the cache of its own
@@ -50,9 +52,14 @@ OPERATION = np.dtype(
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Keras's defaults for Adam
 
-# Sums are taken in any order, a product and a sum are rounded once; NaN and infinity stay.
+# Sums may be taken in any order, a product and a sum rounded once; that there are NaN and
+# infinity is not forgotten.
 compiled = njit(fastmath={"contract", "reassoc", "nsz", "arcp"}, error_model="numpy")
 f32 = np.float32
+
+MACHINE = llvmlite.binding.get_process_triple().partition("-")[0]
+ARM, X86 = MACHINE in ("aarch64", "arm64"), MACHINE in ("x86_64", "i686")
+FLUSH = 1 << 24 if ARM else 0x8040  # bits of that word
 
 
 def cached(function):
@@ -138,10 +145,10 @@ def splat(typing, number):
 
 @intrinsic
 def fma(typing, a, b, c):
-    """`a * b + c`, rounded once."""
+    """`a * b + c`, rounded once where the processor can."""
 
     def code(context, builder, signature, arguments):
-        return _call(builder, f"llvm.fma.v{LANES}f32", FLOATS, *arguments)
+        return _call(builder, f"llvm.fmuladd.v{LANES}f32", FLOATS, *arguments)
 
     return VECTOR(VECTOR, VECTOR, VECTOR), code
 
@@ -258,7 +265,7 @@ def silu(x):
 
 @compiled
 def tanh(x):
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent, to 1e-7."""
     e = exp(where_negative(x, x, 0.0 - x) * 2.0)
     t = (1.0 - e) / (1.0 + e)
     return where_negative(x, 0.0 - t, t), 1.0 - t * t
@@ -286,7 +293,7 @@ def activate(kind, work, at, slope, count):
 
 
 @compiled
-def offset(column, left, size, right):
+def column_at(column, left, size, right):
     """Where a column begins in a tensor (left, size, right); after the last it is the last."""
     i, j = divmod(min(column, left * right - 1), right)
     return (i * size * right + j) * LANES
@@ -320,11 +327,11 @@ def pack(work, x0, x1, x2, size, right, to):
 
 @compiled
 def tile(
-    weights, kernel, row_step, step, bias, add, r0, rows, work, packed, steps, right, y0, y1, y2
+    weights, kernel, row_step, k_step, bias, add, r0, rows, work, packed, steps, right, y0, y1, y2
 ):
     """ROWS rows from r0 of a product, for COLUMNS packed columns.
 
-    Row r is the sum over k < steps of weights[kernel + r * row_step + k * step] times the
+    Row r is the sum over k < steps of weights[kernel + r * row_step + k * k_step] times the
     columns' k-th vector, upon the bias of the row, what was there (`add`), or 0. The columns of
     the result begin at y0, y1 and y2. A row after the last is the last once more.
     """
@@ -348,13 +355,13 @@ def tile(
     for k in range(steps):
         x = packed + k * (COLUMNS * LANES)
         x0, x1, x2 = load3(work, x, x + LANES, x + 2 * LANES)
-        w = splat(weights[ka + k * step])
+        w = splat(weights[ka + k * k_step])
         a0, a1, a2 = fma(w, x0, a0), fma(w, x1, a1), fma(w, x2, a2)
-        w = splat(weights[kb + k * step])
+        w = splat(weights[kb + k * k_step])
         b0, b1, b2 = fma(w, x0, b0), fma(w, x1, b1), fma(w, x2, b2)
-        w = splat(weights[kc + k * step])
+        w = splat(weights[kc + k * k_step])
         c0, c1, c2 = fma(w, x0, c0), fma(w, x1, c1), fma(w, x2, c2)
-        w = splat(weights[kd + k * step])
+        w = splat(weights[kd + k * k_step])
         d0, d1, d2 = fma(w, x0, d0), fma(w, x1, d1), fma(w, x2, d2)
     store3(work, y0 + ya, y1 + ya, y2 + ya, a0, a1, a2)
     store3(work, y0 + yb, y1 + yb, y2 + yb, b0, b1, b2)
@@ -367,13 +374,13 @@ def linear(op, weights, work, packed):
     """Forward, without the activation."""
     left, size, right, units = op.left, op.size, op.right, op.units
     for column in range(0, left * right, COLUMNS):
-        x0 = op.input + offset(column, left, size, right)
-        x1 = op.input + offset(column + 1, left, size, right)
-        x2 = op.input + offset(column + 2, left, size, right)
+        x0 = op.input + column_at(column, left, size, right)
+        x1 = op.input + column_at(column + 1, left, size, right)
+        x2 = op.input + column_at(column + 2, left, size, right)
         pack(work, x0, x1, x2, size, right, packed)
-        y0 = op.output + offset(column, left, units, right)
-        y1 = op.output + offset(column + 1, left, units, right)
-        y2 = op.output + offset(column + 2, left, units, right)
+        y0 = op.output + column_at(column, left, units, right)
+        y1 = op.output + column_at(column + 1, left, units, right)
+        y2 = op.output + column_at(column + 2, left, units, right)
         for row in range(0, units, ROWS):
             tile(
                 *(weights, op.kernel, 1, units, op.bias, False, row, units),
@@ -382,17 +389,17 @@ def linear(op, weights, work, packed):
 
 
 @compiled
-def input_gradient(op, weights, work, packed):
+def through_kernel(op, weights, work, packed):
     """The kernel's transpose along the same axis."""
     left, size, right, units = op.left, op.size, op.right, op.units
     for column in range(0, left * right, COLUMNS):
-        y0 = op.output_gradient + offset(column, left, units, right)
-        y1 = op.output_gradient + offset(column + 1, left, units, right)
-        y2 = op.output_gradient + offset(column + 2, left, units, right)
+        y0 = op.output_gradient + column_at(column, left, units, right)
+        y1 = op.output_gradient + column_at(column + 1, left, units, right)
+        y2 = op.output_gradient + column_at(column + 2, left, units, right)
         pack(work, y0, y1, y2, units, right, packed)
-        x0 = op.input_gradient + offset(column, left, size, right)
-        x1 = op.input_gradient + offset(column + 1, left, size, right)
-        x2 = op.input_gradient + offset(column + 2, left, size, right)
+        x0 = op.input_gradient + column_at(column, left, size, right)
+        x1 = op.input_gradient + column_at(column + 1, left, size, right)
+        x2 = op.input_gradient + column_at(column + 2, left, size, right)
         for row in range(0, size, ROWS):
             tile(
                 *(weights, op.kernel, units, 1, -1, op.add, row, size),
@@ -443,7 +450,7 @@ def kernel_tile(op, work, gradient, i0, j0):
 
 
 @compiled
-def output_gradient(op, work, gradient):
+def through_activation(op, work, gradient):
     """Through the activation, in place, and on to the bias."""
     width = op.right * LANES
     for j in range(op.units):
@@ -487,10 +494,10 @@ def merge_gradient(op, weights, work, gradient):
 
 @compiled
 def fetch(images, rows, work):
-    """Images into the lanes, as the first tensor; a row of -1 is no image, but a lane has one."""
+    """Images into the lanes, as the first tensor; where a row is -1 the first one's once more."""
     pixels = images.shape[1]
     for lane in range(LANES):
-        image = images[max(rows[lane], 0)]
+        image = images[rows[lane] if rows[lane] >= 0 else rows[0]]
         for n in range(pixels):
             work[n * LANES + lane] = image[n]
 
@@ -514,12 +521,12 @@ def backward(operations, weights, work, packed, gradient):
     for n in range(len(operations) - 1, -1, -1):
         op = operations[n]
         if op.kind == LINEAR:
-            output_gradient(op, work, gradient)
+            through_activation(op, work, gradient)
             for i in range(0, op.size, ROWS):
                 for j in range(0, op.units, COLUMNS):
                     kernel_tile(op, work, gradient, i, j)
             if op.input_gradient >= 0:
-                input_gradient(op, weights, work, packed)
+                through_kernel(op, weights, work, packed)
         else:
             merge_gradient(op, weights, work, gradient)
 
@@ -550,13 +557,14 @@ def image_loss(rows, work, at, gradient, pixels, totals):
     """Mean squared difference of each image from the first tensor, likewise."""
     scale = f32(2.0) / pixels
     for lane in range(LANES):
-        seen, squares = f32(rows[lane] >= 0), f32(0.0)
+        squares = f32(0.0)
         for n in range(lane, pixels * LANES, LANES):
             difference = work[at + n] - work[n]
             squares += difference * difference
-            work[gradient + n] = seen * scale * difference
-        totals[0] += seen * squares / pixels
-        totals[2] += seen
+            work[gradient + n] = scale * difference if rows[lane] >= 0 else f32(0.0)
+        if rows[lane] >= 0:
+            totals[0] += squares / pixels
+            totals[2] += f32(1.0)
 
 
 # ---- what several threads do together -------------------------------------------------------
@@ -629,39 +637,58 @@ def next_task(counters, size, tasks):
 
 
 @intrinsic
-def flush_to_zero(typing, on):
-    """Numbers below 1e-38 are 0 in this thread, as in TensorFlow's: they slow a step by far."""
+def rounding(typing):
+    """The word that says how this thread's processor rounds."""
 
     def code(context, builder, signature, arguments):
-        triple = llvmlite.binding.get_process_triple()
-        if triple.startswith(("x86_64", "i686")):
-            word = cgutils.alloca_once(builder, ir.IntType(32))
+        if ARM:
+            return _call(builder, "llvm.aarch64.get.fpcr", ir.IntType(64))
+        word = cgutils.alloca_once_value(builder, ir.Constant(ir.IntType(32), 0))
+        if X86:
             place = builder.bitcast(word, ir.IntType(8).as_pointer())
             _call(builder, "llvm.x86.sse.stmxcsr", ir.VoidType(), place)
-            builder.store(_with_bits(builder, builder.load(word), 0x8040, arguments[0]), word)
+        return builder.zext(builder.load(word), ir.IntType(64))
+
+    return types.int64(), code
+
+
+@intrinsic
+def set_rounding(typing, word):
+    """Sets that word."""
+
+    def code(context, builder, signature, arguments):
+        if ARM:
+            _call(builder, "llvm.aarch64.set.fpcr", ir.VoidType(), *arguments)
+        elif X86:
+            short = builder.trunc(arguments[0], ir.IntType(32))
+            place = cgutils.alloca_once_value(builder, short)
+            place = builder.bitcast(place, ir.IntType(8).as_pointer())
             _call(builder, "llvm.x86.sse.ldmxcsr", ir.VoidType(), place)
-        elif triple.startswith(("aarch64", "arm64")):
-            word = _call(builder, "llvm.aarch64.get.fpcr", ir.IntType(64))
-            word = _with_bits(builder, word, 1 << 24, arguments[0])
-            _call(builder, "llvm.aarch64.set.fpcr", ir.VoidType(), word)
         return context.get_dummy_value()
 
-    return types.void(types.boolean), code
-
-
-def _with_bits(builder, word, bits, on):
-    mask = ir.Constant(word.type, bits)
-    return builder.select(on, builder.or_(word, mask), builder.and_(word, builder.not_(mask)))
+    return types.void(types.int64), code
 
 
 @compiled
-def adam(weights, mean, variance, gradients, images, rate, first, last):
-    """A step along the mean gradient over the images, of some of the weights."""
+def flush_to_zero():
+    """Numbers below 1e-38 are 0 in this thread, as in TensorFlow's: they slow a step by far.
+
+    Returns:
+        What to give to `set_rounding` at the end.
+    """
+    before = rounding()
+    set_rounding(before | FLUSH)
+    return before
+
+
+@compiled
+def adam(weights, mean, variance, gradients, seen, rate, first, last):
+    """A step of some of the weights, along the mean gradient of the images seen."""
     for other in range(1, len(gradients)):
         for n in range(first, last):
             gradients[0, n] += gradients[other, n]
     for n in range(first, last):
-        gradient = gradients[0, n] / images
+        gradient = gradients[0, n] / seen
         mean[n] = f32(BETA_1) * mean[n] + f32(1 - BETA_1) * gradient
         variance[n] = f32(BETA_2) * variance[n] + f32(1 - BETA_2) * gradient * gradient
         weights[n] -= rate * mean[n] / (np.sqrt(variance[n]) + f32(EPSILON))
@@ -669,14 +696,17 @@ def adam(weights, mean, variance, gradients, images, rate, first, last):
 
 @compiled
 def learn(plan, weights, images, labels, rows, work, gradient, totals):
-    """Adds a group's gradient and its losses, right answers and images to what is there."""
-    operations, packed, output, slope, classes = plan
+    """Adds a group's losses, right answers and images to what is there.
+
+    And its gradient, if that is not empty.
+    """
+    operations, packed, output, output_gradient, classes = plan
     fetch(images, rows, work)
     forward(operations, weights, work, packed)
     if classes:
-        class_loss(labels, rows, work, output, slope, classes, totals)
+        class_loss(labels, rows, work, output, output_gradient, classes, totals)
     else:
-        image_loss(rows, work, output, slope, images.shape[1], totals)
+        image_loss(rows, work, output, output_gradient, images.shape[1], totals)
     if len(gradient):
         backward(operations, weights, work, packed, gradient)
 
@@ -708,7 +738,7 @@ def train(
     """
     weights, mean, variance = state
     shards, numbers = order.shape[1], len(weights)
-    flush_to_zero(True)
+    before = flush_to_zero()
     while True:
         task = next_task(counters, shards, 2 * shards * len(order))
         if task < 0:
@@ -739,16 +769,16 @@ def train(
                 if sums[3] == 0 and not np.isfinite(loss):
                     sums[3] = step
         count(counters, DONE)
-    flush_to_zero(False)
+    set_rounding(before)
 
 
 @cached
 def measure(plan, weights, images, labels, order, work, totals):
     """Adds up losses, right answers and images over rows (groups, LANES)."""
-    flush_to_zero(True)
+    before = flush_to_zero()
     for rows in order:
         learn(plan, weights, images, labels, rows, work, work[:0], totals)
-    flush_to_zero(False)
+    set_rounding(before)
 
 
 @cached
@@ -757,7 +787,7 @@ def look(operations, packed, weights, at, given, order, work, places, sizes, sta
 
     Tensor t, at places[t] and sizes[t] long, goes to `out` from starts[t] on, row after row.
     """
-    flush_to_zero(True)
+    before = flush_to_zero()
     for rows in order:
         fetch(given, rows, work[at:])
         forward(operations, weights, work, packed)
@@ -768,4 +798,4 @@ def look(operations, packed, weights, at, given, order, work, places, sizes, sta
                     row = out[starts[t] + rows[lane] * size :]
                     for n in range(size):
                         row[n] = work[place + n * LANES + lane]
-    flush_to_zero(False)
+    set_rounding(before)

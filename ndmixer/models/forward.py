@@ -1,8 +1,7 @@
 """The same computation as `build_model`, as a pure function with the batch as last axis.
 
 With the batch last, mixing along any axis is a product of the small kernel with long
-contiguous rows, in the forward and in the backward pass, and nothing is transposed. On a
-CPU this is several times faster than the batch-first layers of the Keras model.
+contiguous rows, in the forward and in the backward pass, and nothing is transposed.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -60,12 +60,26 @@ def test_an_axis_that_is_left_out_passes_on_what_came(change, without):
     ("given", "message"),
     [
         ({"after": "block_0/axis_1"}, "start at one of input, embed, block_0, .*after='block_0/ax"),
+        (
+            {"after": "logits"},
+            r"from logits on .* are logits\. Received: wanted=\['embed', 'logits",
+        ),
+        ({"wanted": ("block_9",)}, "stages of this model are input, embed, .*wanted=..block_9"),
+        ({"weights": {**random_weights(SPEC, 0), "logits/bias": np.zeros(3)}}, r"shape \(10,\)"),
         ({"without": ["block_9/axis_1"]}, r"axes of blocks: block_0/axis_1, .*\['block_9/axis_1'"),
     ],
 )
 def test_what_is_not_there_is_refused(given, message):
     with pytest.raises(ValueError, match=message):
-        look(SPEC, random_weights(SPEC, 0), images_of(SPEC, 1), ("logits",), **given)
+        look(
+            SPEC,
+            **{
+                "weights": random_weights(SPEC, 0),
+                "given": images_of(SPEC, 1),
+                "wanted": ("embed", "logits"),
+                **given,
+            },
+        )
 
 
 def test_weights_as_one_vector_and_back():
