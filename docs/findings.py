@@ -285,7 +285,7 @@ def check_words() -> None:
     ):
         widest = max(gaps, key=gaps.__getitem__)
         claim("the large classifier has the widest gap", widest == "classifier-large")
-        claim("those of 4 × 4 have none", max(gaps[SMALL], gaps["classifier-tiny"]) <= 0)
+        claim("those of 4 × 4 have next to none", max(gaps[SMALL], gaps["classifier-tiny"]) < 1e-3)
     gates = {run.id: np.abs(gates_of(run)[1]) for run in models}
     sizes = {name: magnitudes[-1].max() for name, magnitudes in gates.items()}
     claim(f"the gates of {SMALL} are the smallest", min(sizes, key=sizes.__getitem__) == SMALL)
