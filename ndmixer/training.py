@@ -25,6 +25,7 @@ from ndmixer.spec import ModelSpec, TrainSpec
 Event = dict[str, Any]
 
 BURST_SECONDS = 0.1  # a stop waits for one burst, a page sees one event a burst
+CURVE_POINTS = 300  # of a whole training at least, however fast it is
 EVENT_SECONDS = 0.2  # longest silence while compiling or evaluating
 EVALUATION_FLOPS = 4e9  # in one call; small enough that a stop is quick on a slow core
 
@@ -231,6 +232,7 @@ class Trainer:
         if not self._prepare():
             return
         burst, order, order_epoch = 1, np.empty(0, np.int32), -1
+        longest = -(-self.total_steps // CURVE_POINTS)
         while not self.finished and not self._should_stop():
             epoch, first = divmod(self.step, self.steps_per_epoch)
             late = self._is_late()
@@ -249,7 +251,8 @@ class Trainer:
             # A few steps left over would be a burst of their own, and a noisy point.
             count = left if left < 1.5 * burst else burst
             seconds = self._train(order[first : first + count])
-            burst = max(1, min(round(count * BURST_SECONDS / seconds), 4 * burst))
+            burst = min(round(count * BURST_SECONDS / seconds), 4 * burst, longest)
+            burst = max(1, burst)
 
     def _train(self, order: NDArray[np.int32]) -> float:
         """Takes a step on each row of `order` and reports them; returns the seconds they took."""
