@@ -11,6 +11,8 @@ from tests.browser.test_train_page import percent, wait_until
 
 SLOW = 60_000  # milliseconds; a loaded machine starts TensorFlow slowly
 TINY = "/?in_shape=28x28&repr_shape=4x4&out_shape=4x4&epochs=1&train_images=2000"
+# The kinds of picture that Plotly's cameras are set to save now.
+SAVES = "plots => plots.map(plot => plot._context?.toImageButtonOptions.format)"
 
 
 def wait_until_drawn(page: Page) -> None:
@@ -47,8 +49,11 @@ def saved(page: Page, name: str, what: str) -> Path:
     return download.value.path()
 
 
-def camera(page: Page, chart: str) -> Path:
-    page.locator(f".st-key-{chart} .js-plotly-plot").hover()
+def camera(page: Page, chart: str, kind: str) -> Path:
+    """What the camera above a figure saves, once it is set to save that kind of picture."""
+    plot = page.locator(f".st-key-{chart} .js-plotly-plot")
+    wait_until(lambda: plot.evaluate_all(SAVES) == [kind])
+    plot.hover()
     with page.expect_download(timeout=SLOW) as download:
         page.locator(f".st-key-{chart} .modebar-btn").first.click()
     return download.value.path()
@@ -91,12 +96,11 @@ def test_the_classes_of_a_run_that_was_just_trained_are_looked_at(app, open_page
     np.testing.assert_array_equal(
         [line.split(",")[1:] for line in lines[1:]], distances.astype(str)
     )
-    assert camera(page, "distances").read_bytes().startswith(b"\x89PNG")
+    assert camera(page, "distances", "png").read_bytes().startswith(b"\x89PNG")
     page.locator(".st-key-distances-save button").click()
     page.locator(".st-key-distances-camera").get_by_text("SVG", exact=True).click()
-    wait_until_drawn(page)
     page.keyboard.press("Escape")
-    assert camera(page, "distances").read_text("utf-8").startswith("<svg")
+    assert camera(page, "distances", "svg").read_text("utf-8").startswith("<svg")
     np.testing.assert_array_equal(distances, distances.T)
     assert distances.shape == (10, 10)
     assert np.isfinite(distances).all()
