@@ -7,6 +7,7 @@ layer on one axis there, and `Linear.name` is the path of its weights.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from math import prod
 
 from ndmixer.equation import axis_equation
@@ -118,6 +119,15 @@ class Accounting:
     def weights(self) -> dict[str, Shape]:
         """Name and shape of every weight of the model, in the model's own order."""
         return {name: shape for stage in self.stages for name, shape in stage.weights.items()}
+
+    @property
+    def places(self) -> dict[str, slice]:
+        """Where each of them lies in one vector of all."""
+        ends = accumulate(prod(shape) for shape in self.weights.values())
+        return {
+            name: slice(end - prod(shape), end)
+            for (name, shape), end in zip(self.weights.items(), ends, strict=True)
+        }
 
     @property
     def parameters(self) -> int:

@@ -7,7 +7,7 @@ of `ndmixer.xla`. Both take the same steps to rounding.
 import threading
 import time
 from collections.abc import Callable, Mapping
-from math import prod, sqrt
+from math import sqrt
 from typing import Any
 
 import keras
@@ -116,11 +116,9 @@ class Trainer:
         self._used = used
         self._batch_size = min(train_spec.batch_size, used)
         self._program = _program(model_spec, self._batch_size)
-        places, at = [], 0
-        for name, shape in accounting(model_spec).weights.items():
-            places += [at] if name.endswith("/gate/value") else []
-            at += prod(shape)
-        self._gate_places = np.array(places, np.int64)
+        places = accounting(model_spec).places
+        gates = [place.start for name, place in places.items() if name.endswith("/gate/value")]
+        self._gate_places = np.array(gates, np.int64)
         self._train_set = _flat(data.x_train[:used], data.y_train[:used])
         self._test_set = _flat(data.x_test, data.y_test)
         flops = accounting(model_spec).flops

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from math import prod
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +36,12 @@ class Plan:
     parameters: int
 
 
+# Of what is done together in one go: floats that the second cache of a core holds beside other
+# things, but so many columns at least that the sums over them weigh less than what is summed.
+CACHED = 1 << 18
+COLUMNS_AT_LEAST = 24
+
+
 @lru_cache(maxsize=16)
 def make_plan(spec: ModelSpec, *, learning: bool, without: frozenset[str] = frozenset()) -> Plan:
     """Lays out the tensors of a model; the first is the images.
@@ -54,7 +62,7 @@ def make_plan(spec: ModelSpec, *, learning: bool, without: frozenset[str] = froz
             f"what can be left out are the axes of blocks: {', '.join(axes) or '(none)'}. "
             f"Received: without={sorted(without)}"
         )
-    layout = _Layout(account.weights, learning, without)
+    layout = _Layout(account.places, learning, without)
     output = layout.forward(spec, account.stages)
     linears = [linear for stage in account.stages for linear in stage.linears]
     tensors = max(max(prod(linear.in_shape), prod(linear.shape)) for linear in linears)
@@ -77,14 +85,11 @@ def make_plan(spec: ModelSpec, *, learning: bool, without: frozenset[str] = froz
 class _Layout:
     """Gives out the memory of one group and writes down the operations."""
 
-    def __init__(
-        self, weights: dict[str, tuple[int, ...]], learning: bool, without: frozenset[str]
-    ) -> None:
+    def __init__(self, places: dict[str, slice], learning: bool, without: frozenset[str]) -> None:
         self.learning, self.without = learning, without
-        sizes = [prod(shape) for shape in weights.values()]
-        starts = np.cumsum([0, *sizes])[:-1].tolist()
-        self.weights = dict(zip(weights, starts, strict=True))
+        self.weights = {name: place.start for name, place in places.items()}
         self.operations: list[dict[str, int]] = []
+        self.runs: list[list[dict[str, int]]] = []  # the same, what is done together in one
         self.stages: dict[str, int] = {}
         self.done: dict[str, int] = {}
         self.inside: dict[int, int] = {}  # parts of a tensor, to its place
@@ -117,8 +122,12 @@ class _Layout:
         """One map after another; around those of a block its gate and residual."""
         hidden = x
         for part in stage.axes or (stage,):
-            for linear in () if part.name in self.without else part.linears:
-                hidden = self.linear(linear, hidden, self.tensor(prod(linear.shape)))
+            linears = () if part.name in self.without else part.linears
+            for _, run in groupby(linears, key=attrgetter("axis")):
+                begin = len(self.operations)
+                for linear in run:
+                    hidden = self.linear(linear, hidden, self.tensor(prod(linear.shape)))
+                self.do_together(len(self.operations) - begin)
             if part is not stage:
                 self.reached(part.name, hidden)
         if not stage.axes or not (stage.gate or spec.residual):
@@ -130,10 +139,14 @@ class _Layout:
             "other": hidden,
             "output": self.tensor(size),
             "size": size,
+            "units": 0,
+            "left": 1,
+            "right": 1,
         }
         if stage.gate:
             merge["gate"] = self.weights[stage.gate]
         self.operations.append(merge)
+        self.do_together(1)
         return merge["output"]
 
     def side_by_side(self, stage: Stage, x: int) -> int:
@@ -142,6 +155,7 @@ class _Layout:
         part = y
         for linear in stage.linears:
             self.linear(linear, x, part)
+            self.do_together(1)
             self.inside[part] = y
             part += prod(linear.shape) * LANES
         return y
@@ -167,6 +181,17 @@ class _Layout:
         )
         return y
 
+    def do_together(self, count: int) -> None:
+        """Has the last operations, which are along the same axis, done part by part."""
+        run = self.operations[-count:]
+        left, right = run[0]["left"], run[0]["right"]
+        floats = sum(operation["size"] + operation["units"] for operation in run) * right * LANES
+        part = max(CACHED // floats, -(-COLUMNS_AT_LEAST // right))
+        for operation in run:
+            operation["together"] = count
+            operation["part"] = min(left, part)
+        self.runs.append(run)
+
     def backward(self, output: int, size: int) -> int:
         """Where each operation finds and leaves gradients; returns the end of their memory.
 
@@ -181,24 +206,27 @@ class _Layout:
         def buffer() -> int:
             return free.pop() if free else self.tensor(size)
 
-        for operation in reversed(self.operations):
-            x, y = operation["input"], operation["output"]
-            whole = self.inside.get(y, y)
-            done = gradients[whole] + y - whole
-            operation["output_gradient"] = done
-            if operation["kind"] == MERGE:
-                operation["other_gradient"] = buffer()
-                gradients[operation["other"]] = operation["other_gradient"]
-                if x >= 0:
-                    del gradients[y]
-                    gradients[x] = done
-                    continue
-            elif x != self.stages["input"]:
-                operation["add"] = int(x in gradients)
-                if x not in gradients:
-                    gradients[x] = buffer()
-                operation["input_gradient"] = gradients[x]
-            if y == whole:  # the last one that reads it
-                del gradients[whole]
-                free.append(done)
+        for run in reversed(self.runs):
+            read: list[int] = []  # until the last part is done
+            for operation in reversed(run):
+                x, y = operation["input"], operation["output"]
+                whole = self.inside.get(y, y)
+                done = gradients[whole] + y - whole
+                operation["output_gradient"] = done
+                if operation["kind"] == MERGE:
+                    operation["other_gradient"] = buffer()
+                    gradients[operation["other"]] = operation["other_gradient"]
+                    if x >= 0:
+                        del gradients[y]
+                        gradients[x] = done
+                        continue
+                elif x != self.stages["input"]:
+                    operation["add"] = int(x in gradients)
+                    if x not in gradients:
+                        gradients[x] = buffer()
+                    operation["input_gradient"] = gradients[x]
+                if y == whole:  # the last one that reads it
+                    del gradients[whole]
+                    read.append(done)
+            free += read
         return self.top

@@ -57,7 +57,7 @@ class Program:
         self._groups = -(-groups // SHARDS)  # of a shard
         self._shards = -(-groups // self._groups)
         self._plan, self._forward = _given(spec, plan), _given(spec, forward)
-        self._work = _aligned(self._cores, max(plan.floats, forward.floats))
+        self._work = _aligned(self._cores, plan.floats)
         self._gradients = _aligned(self._shards, plan.parameters)
 
     def prepare(self) -> None:
@@ -157,10 +157,10 @@ def join(spec: ModelSpec, weights: Mapping[str, ArrayLike]) -> Vector:
 
 def split(spec: ModelSpec, vector: Vector) -> dict[str, NDArray[np.float32]]:
     """A copy of the weights of a vector, by the names of `accounting(spec).weights`."""
-    shapes = accounting(spec).weights
-    parts = np.split(vector.copy(), np.cumsum([prod(shape) for shape in shapes.values()])[:-1])
+    account = accounting(spec)
     return {
-        name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)
+        name: vector[place].reshape(account.weights[name]).copy()
+        for name, place in account.places.items()
     }
 
 

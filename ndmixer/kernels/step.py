@@ -37,6 +37,8 @@ GELU, RELU, SILU, TANH = 1, 2, 3, 4
 #   the gradient of the input is written, or added to what is there if `add`.
 # MERGE: output = input + gate * other. Backward, the gradient of `other` is written; that of
 #   the input is the output's own.
+# Operations that follow one another along the same axis may be done together: all of them for a
+#   `part` of the left, whose tensors a core's cache holds, before the next part.
 # -1 stands for what there is not: no input (the output is gate * other), no gate (it is 1),
 # no slope to keep, no gradient of the input wanted.
 OPERATION = np.dtype(
@@ -45,7 +47,7 @@ OPERATION = np.dtype(
         for name in (
             *("kind", "input", "output", "input_gradient", "output_gradient", "add"),
             *("left", "size", "right", "units", "kernel", "bias", "activation", "slope"),
-            *("other", "other_gradient", "gate"),
+            *("other", "other_gradient", "gate", "together", "part"),
         )
     ]
 )
@@ -293,9 +295,9 @@ def activate(kind, work, at, slope, count):
 
 
 @compiled
-def column_at(column, left, size, right):
+def column_at(column, columns, size, right):
     """Where a column begins in a tensor (left, size, right); after the last it is the last."""
-    i, j = divmod(min(column, left * right - 1), right)
+    i, j = divmod(min(column, columns - 1), right)
     return (i * size * right + j) * LANES
 
 
@@ -370,56 +372,71 @@ def tile(
 
 
 @compiled
-def linear(op, weights, work, packed):
-    """Forward, without the activation."""
-    left, size, right, units = op.left, op.size, op.right, op.units
-    for column in range(0, left * right, COLUMNS):
-        x0 = op.input + column_at(column, left, size, right)
-        x1 = op.input + column_at(column + 1, left, size, right)
-        x2 = op.input + column_at(column + 2, left, size, right)
+def product(weights, kernel, bias, add, work, packed, source, target, right, first, last):
+    """A kernel, or its transpose, along the middle of a tensor (left, size, right).
+
+    For the left from `first` to `last`. A kernel is given by its place and by the steps in it
+    from one row of the result to the next, and of the source; source and target by place and
+    size. The rest is as for `tile`.
+    """
+    (place, row_step, k_step), (x, size), (y, rows) = kernel, source, target
+    columns = last * right
+    for column in range(first * right, columns, COLUMNS):
+        x0 = x + column_at(column, columns, size, right)
+        x1 = x + column_at(column + 1, columns, size, right)
+        x2 = x + column_at(column + 2, columns, size, right)
         pack(work, x0, x1, x2, size, right, packed)
-        y0 = op.output + column_at(column, left, units, right)
-        y1 = op.output + column_at(column + 1, left, units, right)
-        y2 = op.output + column_at(column + 2, left, units, right)
-        for row in range(0, units, ROWS):
+        y0 = y + column_at(column, columns, rows, right)
+        y1 = y + column_at(column + 1, columns, rows, right)
+        y2 = y + column_at(column + 2, columns, rows, right)
+        for row in range(0, rows, ROWS):
             tile(
-                *(weights, op.kernel, 1, units, op.bias, False, row, units),
+                *(weights, place, row_step, k_step, bias, add, row, rows),
                 *(work, packed, size, right, y0, y1, y2),
             )
 
 
 @compiled
-def through_kernel(op, weights, work, packed):
-    """The kernel's transpose along the same axis."""
-    left, size, right, units = op.left, op.size, op.right, op.units
-    for column in range(0, left * right, COLUMNS):
-        y0 = op.output_gradient + column_at(column, left, units, right)
-        y1 = op.output_gradient + column_at(column + 1, left, units, right)
-        y2 = op.output_gradient + column_at(column + 2, left, units, right)
-        pack(work, y0, y1, y2, units, right, packed)
-        x0 = op.input_gradient + column_at(column, left, size, right)
-        x1 = op.input_gradient + column_at(column + 1, left, size, right)
-        x2 = op.input_gradient + column_at(column + 2, left, size, right)
-        for row in range(0, size, ROWS):
-            tile(
-                *(weights, op.kernel, units, 1, -1, op.add, row, size),
-                *(work, packed, units, right, x0, x1, x2),
-            )
+def linear(op, weights, work, packed, first, last):
+    """Forward, for a part of the left."""
+    source, target = (op.input, op.size), (op.output, op.units)
+    kernel = (op.kernel, 1, op.units)
+    product(weights, kernel, op.bias, False, work, packed, source, target, op.right, first, last)
+    if op.activation:
+        row = op.units * op.right
+        begin, slope = first * row * LANES, op.slope
+        if slope >= 0:
+            slope += begin
+        activate(op.activation, work, op.output + begin, slope, (last - first) * row)
 
 
 @compiled
-def kernel_tile(op, work, gradient, i0, j0):
-    """ROWS by COLUMNS numbers of the kernel's gradient, summed over all columns and lanes."""
+def linear_gradient(op, weights, work, packed, gradient, first, last):
+    """Backward, likewise; adds to the gradient of the weights."""
+    through_activation(op, work, gradient, first, last)
+    for i in range(0, op.size, ROWS):
+        for j in range(0, op.units, COLUMNS):
+            kernel_tile(op, work, gradient, i, j, first, last)
+    if op.input_gradient >= 0:
+        source, target = (op.output_gradient, op.units), (op.input_gradient, op.size)
+        kernel = (op.kernel, op.units, 1)
+        product(weights, kernel, -1, op.add, work, packed, source, target, op.right, first, last)
+
+
+@compiled
+def kernel_tile(op, work, gradient, i0, j0, first, last):
+    """ROWS by COLUMNS numbers of the kernel's gradient, summed over columns and lanes."""
     row = op.right * LANES
     i1, i2, i3 = min(i0 + 1, op.size - 1), min(i0 + 2, op.size - 1), min(i0 + 3, op.size - 1)
     j1, j2 = min(j0 + 1, op.units - 1), min(j0 + 2, op.units - 1)
     zero = splat(f32(0.0))
     a0 = a1 = a2 = b0 = b1 = b2 = c0 = c1 = c2 = d0 = d1 = d2 = zero
     # Where nothing lies to the right of the axis, what lies to its left is one long loop.
-    outer, inner, x_step, g_step = op.left, op.right, LANES, LANES
+    outer, inner, x_step, g_step = last, op.right, LANES, LANES
     if op.right == 1:
-        outer, inner, x_step, g_step = 1, op.left, op.size * LANES, op.units * LANES
-    for n in range(outer):
+        outer, inner = first + 1, last - first
+        x_step, g_step = op.size * LANES, op.units * LANES
+    for n in range(first, outer):
         x = op.input + n * op.size * row
         g = op.output_gradient + n * op.units * row
         for m in range(inner):
@@ -450,12 +467,12 @@ def kernel_tile(op, work, gradient, i0, j0):
 
 
 @compiled
-def through_activation(op, work, gradient):
+def through_activation(op, work, gradient, first, last):
     """Through the activation, in place, and on to the bias."""
     width = op.right * LANES
     for j in range(op.units):
         sums = splat(f32(0.0))
-        for i in range(op.left):
+        for i in range(first, last):
             offset = (i * op.units + j) * width
             for n in range(offset, offset + width, LANES):
                 g = load(work, op.output_gradient + n)
@@ -504,31 +521,38 @@ def fetch(images, rows, work):
 
 @compiled
 def forward(operations, weights, work, packed):
-    """Every operation in turn."""
-    for n in range(len(operations)):
-        op = operations[n]
-        if op.kind == LINEAR:
-            linear(op, weights, work, packed)
-            if op.activation:
-                activate(op.activation, work, op.output, op.slope, op.left * op.units * op.right)
-        else:
-            merge(op, weights, work)
+    """Every operation in turn; those that belong together, part by part."""
+    begin = 0
+    while begin < len(operations):
+        run = operations[begin]
+        end = begin + run.together
+        for first in range(0, run.left, run.part):
+            last = min(first + run.part, run.left)
+            for n in range(begin, end):
+                op = operations[n]
+                if op.kind == LINEAR:
+                    linear(op, weights, work, packed, first, last)
+                else:
+                    merge(op, weights, work)
+        begin = end
 
 
 @compiled
 def backward(operations, weights, work, packed, gradient):
-    """Every operation in reverse; adds to the gradient of the weights."""
-    for n in range(len(operations) - 1, -1, -1):
-        op = operations[n]
-        if op.kind == LINEAR:
-            through_activation(op, work, gradient)
-            for i in range(0, op.size, ROWS):
-                for j in range(0, op.units, COLUMNS):
-                    kernel_tile(op, work, gradient, i, j)
-            if op.input_gradient >= 0:
-                through_kernel(op, weights, work, packed)
-        else:
-            merge_gradient(op, weights, work, gradient)
+    """Every operation in reverse, likewise; adds to the gradient of the weights."""
+    end = len(operations)
+    while end > 0:
+        run = operations[end - 1]
+        begin = end - run.together
+        for first in range(0, run.left, run.part):
+            last = min(first + run.part, run.left)
+            for n in range(end - 1, begin - 1, -1):
+                op = operations[n]
+                if op.kind == LINEAR:
+                    linear_gradient(op, weights, work, packed, gradient, first, last)
+                else:
+                    merge_gradient(op, weights, work, gradient)
+        end = begin
 
 
 @compiled

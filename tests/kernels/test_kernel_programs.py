@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ndmixer import PRESETS, ModelSpec, accounting, kernels, xla
-from ndmixer.kernels import State, step
+from ndmixer.kernels import State, plan, step
 from tests.strategies import model_specs
 
 IMAGES = 40
@@ -95,6 +95,21 @@ def test_steps_are_those_of_tensorflow(name):
 @pytest.mark.parametrize("name", ["classifier", "autoencoder"])
 def test_steps_of_a_large_batch_are_those_of_tensorflow(name):
     assert_equal_steps(SPECS[name], batch=300)  # several groups a shard
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """As if the cache held a column or two: what is done together is done in many parts."""
+    monkeypatch.setattr(plan, "CACHED", 1)
+    monkeypatch.setattr(plan, "COLUMNS_AT_LEAST", 2)
+    plan.make_plan.cache_clear()
+    yield
+    plan.make_plan.cache_clear()
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_steps_in_many_parts_are_those_of_tensorflow(name, small_parts):
+    assert_equal_steps(SPECS[name])
 
 
 @pytest.mark.parametrize("name", ["classifier", "classifier-3d", "cifar10-autoencoder"])
