@@ -41,6 +41,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="of each turn")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument(
+        "--chunk", type=int, default=32, help="steps at most of one call of a framework"
+    )
+    parser.add_argument(
         "--to-accuracy", type=float, help="measure the time to this test accuracy instead"
     )
     parser.add_argument("--cap", type=float, default=120.0, help="seconds of training at most")
@@ -56,11 +59,12 @@ def main() -> None:
 
 def speed(preset: str, arguments: argparse.Namespace) -> list[dict]:
     """All contenders in turn on one preset: a row for each."""
-    weights = initial_weights(preset, arguments.batch_size)
+    given = preset, arguments.batch_size, arguments.chunk
+    weights = initial_weights(*given)
     names = [OURS, *arguments.peers]
     speeds: dict[str, list[float]] = {name: [] for name in names}
     products = []
-    with working(names, preset, arguments.batch_size) as workers:
+    with working(names, *given) as workers:
         starts = {name: worker.call("start", weights) for name, worker in workers.items()}
         losses = same_losses(preset, arguments.batch_size, starts)
         for worker in workers.values():
@@ -119,10 +123,11 @@ def time_to_accuracy(preset: str, arguments: argparse.Namespace) -> list[dict]:
     """Each contender once, in a fresh process; compilation counts, judging does not."""
     if PRESETS[preset].train.dataset != "mnist" or PRESETS[preset].model.task != "classifier":
         raise SystemExit(f"--to-accuracy is for the classifiers of MNIST. Received: {preset}")
-    weights = initial_weights(preset, arguments.batch_size)
+    given = preset, arguments.batch_size, arguments.chunk
+    weights = initial_weights(*given)
     rows = []
     for name in [OURS, *arguments.peers]:
-        with working([name], preset, arguments.batch_size) as workers:
+        with working([name], *given) as workers:
             found = workers[name].call("to_accuracy", arguments.to_accuracy, arguments.cap, weights)
         row = {"preset": preset, "contender": name, "batch_size": arguments.batch_size}
         found = {key: round(value, 4) for key, value in found.items()}
@@ -130,15 +135,15 @@ def time_to_accuracy(preset: str, arguments: argparse.Namespace) -> list[dict]:
     return rows
 
 
-def initial_weights(preset: str, batch: int) -> Weights:
-    with working([OURS], preset, batch) as workers:
+def initial_weights(preset: str, batch: int, chunk: int) -> Weights:
+    with working([OURS], preset, batch, chunk) as workers:
         return workers[OURS].call("initial_weights")
 
 
 @contextmanager
-def working(names: list[str], preset: str, batch: int) -> Iterator[dict[str, Worker]]:
+def working(names: list[str], preset: str, batch: int, chunk: int) -> Iterator[dict[str, Worker]]:
     """A process for each name, ready and idle; all end with the block."""
-    workers = {name: Worker(name, preset, batch) for name in names}
+    workers = {name: Worker(name, preset, batch, chunk) for name in names}
     try:
         for worker in workers.values():
             worker.call("ready")

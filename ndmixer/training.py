@@ -119,8 +119,8 @@ class Trainer:
         places = accounting(model_spec).places
         gates = [place.start for name, place in places.items() if name.endswith("/gate/value")]
         self._gate_places = np.array(gates, np.int64)
-        self._train_set = _flat(data.x_train[:used], data.y_train[:used])
-        self._test_set = _flat(data.x_test, data.y_test)
+        self._train_set = _flat(model_spec, data.x_train[:used], data.y_train[:used])
+        self._test_set = _flat(model_spec, data.x_test, data.y_test)
         flops = accounting(model_spec).flops
         self._evaluated_at_once = int(max(64, min(2_000, EVALUATION_FLOPS // max(1, flops))))
         self.steps_per_epoch = -(-used // self._batch_size)
@@ -380,8 +380,18 @@ def _without_validation(event: Mapping[str, Any]) -> Event:
 
 
 def _flat(
-    images: NDArray[np.float32], labels: NDArray[np.int64]
+    spec: ModelSpec, images: NDArray[np.float32], labels: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Images as (images, pixels), labels as int32."""
+    """Images as (images, pixels), labels as int32: the compiled code believes what it is given."""
+    if len(labels) != len(images):
+        raise ValueError(
+            f"every image has one label. Received: {len(images)} images, {len(labels)} labels"
+        )
+    known = (labels >= 0) & (labels < spec.num_classes)
+    if spec.task == "classifier" and not known.all():
+        raise ValueError(
+            f"the labels of {spec.num_classes} classes are 0 to {spec.num_classes - 1}; "
+            f"`make_dataset` checks them. Received: {labels[~known][0]}"
+        )
     flat = np.ascontiguousarray(images.reshape(len(images), -1), np.float32)
     return flat, labels.astype(np.int32)

@@ -3,6 +3,7 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -516,6 +517,20 @@ def test_data_that_do_not_fit_are_refused(model, training, message):
     spec = ModelSpec(**{**SMALL, **model})
     with pytest.raises(ValueError, match=message):
         train(spec, TrainSpec(**training), noise())
+
+
+@pytest.mark.parametrize(
+    ("part", "labels", "message"),
+    [
+        ("y_train", [-1, *[0, 1, 2] * 16, 0], r"0 to 2; .* Received: -1"),
+        ("y_test", [3] * 1_203, r"0 to 2; .* Received: 3"),
+        ("y_train", [0, 1, 2], r"one label\. Received: 50 images, 3 labels"),
+    ],
+)
+def test_labels_that_nobody_has_checked_are_refused(part, labels, message):
+    data = replace(noise(), **{part: np.array(labels)})
+    with pytest.raises(ValueError, match=message):
+        Trainer(CLASSIFIER, TrainSpec(epochs=1), data)
 
 
 def test_the_first_images_are_used():

@@ -21,11 +21,11 @@ FIRST_TURN = 8  # steps at least of a turn, and of the first, whose speed is not
 class Worker:
     """The parent's end: a method of `Turns`, called here, runs there."""
 
-    def __init__(self, name: str, preset: str, batch: int) -> None:
+    def __init__(self, name: str, preset: str, batch: int, chunk: int) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, other = context.Pipe()
         self._process = context.Process(
-            target=_serve, args=(other, name, preset, batch), daemon=True
+            target=_serve, args=(other, name, preset, batch, chunk), daemon=True
         )
         self._process.start()
         other.close()
@@ -58,9 +58,10 @@ def _serve(connection: Connection, *arguments: Any) -> None:
 class Turns:
     """The child's end. The framework is imported and the data read before any clock starts."""
 
-    def __init__(self, name: str, preset: str, batch: int) -> None:
+    def __init__(self, name: str, preset: str, batch: int, chunk: int) -> None:
         module, _, kind = CONTENDERS[name].partition(":")
         self._kind = getattr(import_module(f"peers.{module}"), kind)
+        self._kind.chunk = min(self._kind.chunk, chunk)
         self._problem = Problem(preset, batch)
         self._step = 0
         self._steps_per_s = 0.0
