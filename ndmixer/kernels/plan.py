@@ -124,10 +124,7 @@ class _Layout:
         for part in stage.axes or (stage,):
             linears = () if part.name in self.without else part.linears
             for _, run in groupby(linears, key=attrgetter("axis")):
-                begin = len(self.operations)
-                for linear in run:
-                    hidden = self.linear(linear, hidden, self.tensor(prod(linear.shape)))
-                self.do_together(len(self.operations) - begin)
+                hidden = self.along_axis(list(run), hidden)
             if part is not stage:
                 self.reached(part.name, hidden)
         if not stage.axes or not (stage.gate or spec.residual):
@@ -139,14 +136,14 @@ class _Layout:
             "other": hidden,
             "output": self.tensor(size),
             "size": size,
-            "units": 0,
+            "together": 1,
             "left": 1,
-            "right": 1,
+            "part": 1,
+            "output_kept": 1,
         }
         if stage.gate:
             merge["gate"] = self.weights[stage.gate]
-        self.operations.append(merge)
-        self.do_together(1)
+        self.together([merge])
         return merge["output"]
 
     def side_by_side(self, stage: Stage, x: int) -> int:
@@ -154,43 +151,49 @@ class _Layout:
         y = self.tensor(prod(stage.shape))
         part = y
         for linear in stage.linears:
-            self.linear(linear, x, part)
-            self.do_together(1)
+            self.along_axis([linear], x, part)
             self.inside[part] = y
             part += prod(linear.shape) * LANES
         return y
 
-    def linear(self, linear: Linear, x: int, y: int) -> int:
-        """One kernel along one axis, with its activation; returns the place of the result."""
-        size, units = linear.kernel_shape
-        activation = ACTIVATIONS.index(linear.activation or "linear")
-        self.operations.append(
-            {
+    def along_axis(self, linears: list[Linear], x: int, y: int | None = None) -> int:
+        """Maps along one axis with their activations; returns the place of the result."""
+        first = linears[0]
+        left, right = prod(first.in_shape[: first.axis - 1]), prod(first.in_shape[first.axis :])
+        floats = sum(sum(linear.kernel_shape) for linear in linears) * right * LANES
+        part = min(left, max(CACHED // floats, -(-COLUMNS_AT_LEAST // right)))
+        run: list[dict[str, int]] = []
+        for linear in linears:
+            size, units = linear.kernel_shape
+            activation = ACTIVATIONS.index(linear.activation or "linear")
+            kept = part == left or linear is linears[-1]
+            held = (left if kept else part) * units * right
+            operation = {
                 "kind": LINEAR,
                 "input": x,
-                "output": y,
-                "left": prod(linear.in_shape[: linear.axis - 1]),
+                "output": self.tensor(held) if y is None else y,
+                "input_kept": run[-1]["output_kept"] if run else 1,
+                "output_kept": int(kept),
+                "left": left,
                 "size": size,
-                "right": prod(linear.in_shape[linear.axis :]),
+                "right": right,
                 "units": units,
                 "kernel": self.weights[f"{linear.name}/kernel"],
                 "bias": self.weights[f"{linear.name}/bias"],
                 "activation": activation,
-                "slope": self.tensor(prod(linear.shape)) if activation and self.learning else -1,
+                "slope": self.tensor(held) if activation and self.learning else -1,
+                "together": len(linears),
+                "part": part,
             }
-        )
-        return y
+            run.append(operation)
+            x = operation["output"]
+        self.together(run)
+        return x
 
-    def do_together(self, count: int) -> None:
-        """Has the last operations, which are along the same axis, done part by part."""
-        run = self.operations[-count:]
-        left, right = run[0]["left"], run[0]["right"]
-        floats = sum(operation["size"] + operation["units"] for operation in run) * right * LANES
-        part = max(CACHED // floats, -(-COLUMNS_AT_LEAST // right))
-        for operation in run:
-            operation["together"] = count
-            operation["part"] = min(left, part)
+    def together(self, run: list[dict[str, int]]) -> None:
+        """Notes operations that are done together."""
         self.runs.append(run)
+        self.operations += run
 
     def backward(self, output: int, size: int) -> int:
         """Where each operation finds and leaves gradients; returns the end of their memory.

@@ -37,8 +37,10 @@ GELU, RELU, SILU, TANH = 1, 2, 3, 4
 #   the gradient of the input is written, or added to what is there if `add`.
 # MERGE: output = input + gate * other. Backward, the gradient of `other` is written; that of
 #   the input is the output's own.
-# Operations that follow one another along the same axis may be done together: all of them for a
-#   `part` of the left, whose tensors a core's cache holds, before the next part.
+# Operations that follow one another along the same axis are done together: all of them for a
+#   `part` of the left, whose tensors a core's cache holds, before the next part. Where there is
+#   more than one part, what one operation hands on to the next is not kept: there is memory for
+#   one part of it, and of its slope and gradient; backward it is computed again.
 # -1 stands for what there is not: no input (the output is gate * other), no gate (it is 1),
 # no slope to keep, no gradient of the input wanted.
 OPERATION = np.dtype(
@@ -47,7 +49,7 @@ OPERATION = np.dtype(
         for name in (
             *("kind", "input", "output", "input_gradient", "output_gradient", "add"),
             *("left", "size", "right", "units", "kernel", "bias", "activation", "slope"),
-            *("other", "other_gradient", "gate", "together", "part"),
+            *("other", "other_gradient", "gate", "together", "part", "input_kept", "output_kept"),
         )
     ]
 )
@@ -295,9 +297,9 @@ def activate(kind, work, at, slope, count):
 
 
 @compiled
-def column_at(column, columns, size, right):
+def column_at(column, left, size, right):
     """Where a column begins in a tensor (left, size, right); after the last it is the last."""
-    i, j = divmod(min(column, columns - 1), right)
+    i, j = divmod(min(column, left * right - 1), right)
     return (i * size * right + j) * LANES
 
 
@@ -372,23 +374,21 @@ def tile(
 
 
 @compiled
-def product(weights, kernel, bias, add, work, packed, source, target, right, first, last):
+def product(weights, kernel, bias, add, work, packed, source, target, left, right):
     """A kernel, or its transpose, along the middle of a tensor (left, size, right).
 
-    For the left from `first` to `last`. A kernel is given by its place and by the steps in it
-    from one row of the result to the next, and of the source; source and target by place and
-    size. The rest is as for `tile`.
+    A kernel is given by its place and by the steps in it from one row of the result to the next,
+    and of the source; source and target by place and size. The rest is as for `tile`.
     """
     (place, row_step, k_step), (x, size), (y, rows) = kernel, source, target
-    columns = last * right
-    for column in range(first * right, columns, COLUMNS):
-        x0 = x + column_at(column, columns, size, right)
-        x1 = x + column_at(column + 1, columns, size, right)
-        x2 = x + column_at(column + 2, columns, size, right)
+    for column in range(0, left * right, COLUMNS):
+        x0 = x + column_at(column, left, size, right)
+        x1 = x + column_at(column + 1, left, size, right)
+        x2 = x + column_at(column + 2, left, size, right)
         pack(work, x0, x1, x2, size, right, packed)
-        y0 = y + column_at(column, columns, rows, right)
-        y1 = y + column_at(column + 1, columns, rows, right)
-        y2 = y + column_at(column + 2, columns, rows, right)
+        y0 = y + column_at(column, left, rows, right)
+        y1 = y + column_at(column + 1, left, rows, right)
+        y2 = y + column_at(column + 2, left, rows, right)
         for row in range(0, rows, ROWS):
             tile(
                 *(weights, place, row_step, k_step, bias, add, row, rows),
@@ -397,34 +397,41 @@ def product(weights, kernel, bias, add, work, packed, source, target, right, fir
 
 
 @compiled
-def linear(op, weights, work, packed, first, last):
-    """Forward, for a part of the left."""
-    source, target = (op.input, op.size), (op.output, op.units)
-    kernel = (op.kernel, 1, op.units)
-    product(weights, kernel, op.bias, False, work, packed, source, target, op.right, first, last)
-    if op.activation:
-        row = op.units * op.right
-        begin, slope = first * row * LANES, op.slope
-        if slope >= 0:
-            slope += begin
-        activate(op.activation, work, op.output + begin, slope, (last - first) * row)
+def part_offsets(op, first):
+    """Where the part that begins at `first` of the left lies in what goes in and comes out."""
+    row = first * op.right * LANES
+    return row * op.size * op.input_kept, row * op.units * op.output_kept
 
 
 @compiled
-def linear_gradient(op, weights, work, packed, gradient, first, last):
+def linear(op, weights, work, packed, first, left):
+    """Forward, for a part of the left."""
+    at, to = part_offsets(op, first)
+    source, target = (op.input + at, op.size), (op.output + to, op.units)
+    kernel = (op.kernel, 1, op.units)
+    product(weights, kernel, op.bias, False, work, packed, source, target, left, op.right)
+    if op.activation:
+        slope = op.slope + to if op.slope >= 0 else -1
+        activate(op.activation, work, op.output + to, slope, left * op.units * op.right)
+
+
+@compiled
+def linear_gradient(op, weights, work, packed, gradient, first, left):
     """Backward, likewise; adds to the gradient of the weights."""
-    through_activation(op, work, gradient, first, last)
+    at, to = part_offsets(op, first)
+    x, g = op.input + at, op.output_gradient + to
+    through_activation(op, work, gradient, g, op.slope + to if op.slope >= 0 else -1, left)
     for i in range(0, op.size, ROWS):
         for j in range(0, op.units, COLUMNS):
-            kernel_tile(op, work, gradient, i, j, first, last)
+            kernel_tile(op, work, gradient, x, g, left, i, j)
     if op.input_gradient >= 0:
-        source, target = (op.output_gradient, op.units), (op.input_gradient, op.size)
+        source, target = (g, op.units), (op.input_gradient + at, op.size)
         kernel = (op.kernel, op.units, 1)
-        product(weights, kernel, -1, op.add, work, packed, source, target, op.right, first, last)
+        product(weights, kernel, -1, op.add, work, packed, source, target, left, op.right)
 
 
 @compiled
-def kernel_tile(op, work, gradient, i0, j0, first, last):
+def kernel_tile(op, work, gradient, x, g, left, i0, j0):
     """ROWS by COLUMNS numbers of the kernel's gradient, summed over columns and lanes."""
     row = op.right * LANES
     i1, i2, i3 = min(i0 + 1, op.size - 1), min(i0 + 2, op.size - 1), min(i0 + 3, op.size - 1)
@@ -432,15 +439,13 @@ def kernel_tile(op, work, gradient, i0, j0, first, last):
     zero = splat(f32(0.0))
     a0 = a1 = a2 = b0 = b1 = b2 = c0 = c1 = c2 = d0 = d1 = d2 = zero
     # Where nothing lies to the right of the axis, what lies to its left is one long loop.
-    outer, inner, x_step, g_step = last, op.right, LANES, LANES
+    outer, inner, x_step, g_step = left, op.right, LANES, LANES
     if op.right == 1:
-        outer, inner = first + 1, last - first
-        x_step, g_step = op.size * LANES, op.units * LANES
-    for n in range(first, outer):
-        x = op.input + n * op.size * row
-        g = op.output_gradient + n * op.units * row
+        outer, inner, x_step, g_step = 1, left, op.size * LANES, op.units * LANES
+    for n in range(outer):
         for m in range(inner):
-            u, v = x + m * x_step, g + m * g_step
+            u = x + n * op.size * row + m * x_step
+            v = g + n * op.units * row + m * g_step
             g0, g1, g2 = load3(work, v + j0 * row, v + j1 * row, v + j2 * row)
             w = load(work, u + i0 * row)
             a0, a1, a2 = fma(w, g0, a0), fma(w, g1, a1), fma(w, g2, a2)
@@ -467,18 +472,18 @@ def kernel_tile(op, work, gradient, i0, j0, first, last):
 
 
 @compiled
-def through_activation(op, work, gradient, first, last):
+def through_activation(op, work, gradient, at, slope, left):
     """Through the activation, in place, and on to the bias."""
     width = op.right * LANES
     for j in range(op.units):
         sums = splat(f32(0.0))
-        for i in range(first, last):
+        for i in range(left):
             offset = (i * op.units + j) * width
             for n in range(offset, offset + width, LANES):
-                g = load(work, op.output_gradient + n)
-                if op.slope >= 0:
-                    g = g * load(work, op.slope + n)
-                    store(work, op.output_gradient + n, g)
+                g = load(work, at + n)
+                if slope >= 0:
+                    g = g * load(work, slope + n)
+                    store(work, at + n, g)
                 sums = sums + g
         gradient[op.bias + j] += total(sums)
 
@@ -527,11 +532,11 @@ def forward(operations, weights, work, packed):
         run = operations[begin]
         end = begin + run.together
         for first in range(0, run.left, run.part):
-            last = min(first + run.part, run.left)
+            left = min(run.part, run.left - first)
             for n in range(begin, end):
                 op = operations[n]
                 if op.kind == LINEAR:
-                    linear(op, weights, work, packed, first, last)
+                    linear(op, weights, work, packed, first, left)
                 else:
                     merge(op, weights, work)
         begin = end
@@ -545,11 +550,15 @@ def backward(operations, weights, work, packed, gradient):
         run = operations[end - 1]
         begin = end - run.together
         for first in range(0, run.left, run.part):
-            last = min(first + run.part, run.left)
+            left = min(run.part, run.left - first)
+            for n in range(begin, end - 1):
+                op = operations[n]
+                if not op.output_kept:
+                    linear(op, weights, work, packed, first, left)
             for n in range(end - 1, begin - 1, -1):
                 op = operations[n]
                 if op.kind == LINEAR:
-                    linear_gradient(op, weights, work, packed, gradient, first, last)
+                    linear_gradient(op, weights, work, packed, gradient, first, left)
                 else:
                     merge_gradient(op, weights, work, gradient)
         end = begin
