@@ -567,6 +567,7 @@ def test_with_a_gpu_it_is_tensorflow_that_takes_the_same_steps(spec, monkeypatch
         trainer.run(events.append)
         found.append((trainer.weights(), [e["val_loss"] for e in events if "val_loss" in e]))
         assert isinstance(trainer._program, xla.Program if devices else kernels.Program)
+    assert not tf.config.experimental.tensor_float_32_execution_enabled()
     (weights, losses), (others, other_losses) = found
     assert_same(others, weights, rtol=1e-3, atol=1e-4)
     assert other_losses == pytest.approx(losses, rel=1e-3)
