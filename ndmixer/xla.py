@@ -25,7 +25,7 @@ class Program:
     """What `ndmixer.kernels.Program` does, with the same methods."""
 
     def __init__(self, spec: ModelSpec, batch_size: int) -> None:
-        # Products with 10 bits of mantissa would be a fifth faster, and another training.
+        # Products with 10 bits of mantissa would be up to a third faster, and another training.
         tf.config.experimental.enable_tensor_float_32_execution(False)
         self._spec = spec
         self._shapes = accounting(spec).weights
