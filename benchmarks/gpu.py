@@ -13,8 +13,9 @@ import time
 
 import numpy as np
 import tensorflow as tf
+from peers.problem import initial_weights
 
-from ndmixer import PRESETS, ModelSpec, build_model, kernels, xla
+from ndmixer import PRESETS, kernels, xla
 from ndmixer.kernels import State, join
 
 STEPS, IMAGES = 64, 8_192
@@ -38,7 +39,7 @@ def main() -> None:
 def row(name: str, batch: int, seconds: float) -> str:
     """One line of the table."""
     spec = PRESETS[name].model
-    random, start = np.random.default_rng(0), weights_of(spec)
+    random, start = np.random.default_rng(0), join(spec, initial_weights(spec))
     images = random.random((IMAGES, int(np.prod(spec.in_shape))), np.float32)
     labels = random.integers(0, spec.num_classes, IMAGES).astype(np.int32)
     order = random.integers(0, IMAGES, (STEPS, batch)).astype(np.int32)
@@ -57,19 +58,6 @@ def row(name: str, batch: int, seconds: float) -> str:
     difference = np.linalg.norm(ends[0] - ends[1]) / moved
     speed = " | ".join(f"{value:,.0f}" for value in speeds)
     return f"| {name} | {batch:,} | {speed} | {difference:.1e} |"
-
-
-def weights_of(spec: ModelSpec) -> np.ndarray:
-    """As drawn, the blocks' kernels ten times smaller where no gate keeps 32 of them small."""
-    model = build_model(spec, 0)
-    scale = 0.1 if spec.residual and not spec.gate else 1.0
-    return join(
-        spec,
-        {
-            variable.path: variable.numpy() * (scale if "block_" in variable.path else 1.0)
-            for variable in model.trainable_variables
-        },
-    )
 
 
 if __name__ == "__main__":

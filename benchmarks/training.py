@@ -86,6 +86,7 @@ def speed(preset: str, arguments: argparse.Namespace) -> list[dict]:
                 "preset": preset,
                 "contender": name,
                 "batch_size": arguments.batch_size,
+                "chunk": arguments.chunk,
                 "rounds": arguments.rounds,
                 "seconds": arguments.seconds,
                 "images_per_s": round(median(speeds[name])),

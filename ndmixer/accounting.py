@@ -123,10 +123,11 @@ class Accounting:
     @property
     def places(self) -> dict[str, slice]:
         """Where each of them lies in one vector of all."""
-        ends = accumulate(prod(shape) for shape in self.weights.values())
+        sizes = {name: prod(shape) for name, shape in self.weights.items()}
+        ends = accumulate(sizes.values())
         return {
-            name: slice(end - prod(shape), end)
-            for (name, shape), end in zip(self.weights.items(), ends, strict=True)
+            name: slice(end - size, end)
+            for (name, size), end in zip(sizes.items(), ends, strict=True)
         }
 
     @property

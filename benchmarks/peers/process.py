@@ -9,10 +9,8 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
 
-import numpy as np
-
 from peers import CONTENDERS, SIZE
-from peers.problem import SEED, Problem, Weights, loss_and_accuracy
+from peers.problem import Problem, Weights, initial_weights, loss_and_accuracy
 
 CHECKED_STEPS = 64
 FIRST_TURN = 8  # steps at least of a turn, and of the first, whose speed is not yet known
@@ -92,20 +90,8 @@ class Turns:
         }
 
     def initial_weights(self) -> Weights:
-        """Those that `train` draws, the blocks' kernels ten times smaller where no gate does that.
-
-        Without a gate, 32 blocks begin with a loss of 1e13, in which rounding grows to anything.
-        """
-        from ndmixer import build_model
-
-        spec = self._problem.spec
-        model = build_model(spec, SEED)
-        weights = {variable.path: variable.numpy() for variable in model.trainable_variables}
-        if spec.residual and not spec.gate:
-            for name in weights:
-                if name.startswith("block_") and name.endswith("/kernel"):
-                    weights[name] = weights[name] / np.float32(10)
-        return weights
+        """See the function of this name."""
+        return initial_weights(self._problem.spec)
 
     def turn(self, seconds: float) -> float:
         """Trains about so long, as the last turn's speed tells; returns images a second."""

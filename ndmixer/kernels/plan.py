@@ -139,7 +139,6 @@ class _Layout:
             "together": 1,
             "left": 1,
             "part": 1,
-            "output_kept": 1,
         }
         if stage.gate:
             merge["gate"] = self.weights[stage.gate]

@@ -158,10 +158,8 @@ def join(spec: ModelSpec, weights: Mapping[str, ArrayLike]) -> Vector:
 def split(spec: ModelSpec, vector: Vector) -> dict[str, NDArray[np.float32]]:
     """A copy of the weights of a vector, by the names of `accounting(spec).weights`."""
     account = accounting(spec)
-    return {
-        name: vector[place].reshape(account.weights[name]).copy()
-        for name, place in account.places.items()
-    }
+    shapes, places = account.weights, account.places
+    return {name: vector[places[name]].reshape(shape).copy() for name, shape in shapes.items()}
 
 
 def look(

@@ -112,6 +112,16 @@ def test_steps_in_many_parts_are_those_of_tensorflow(name, small_parts):
     assert_equal_steps(SPECS[name])
 
 
+def test_wide_maps_of_more_blocks_need_no_memory_for_what_they_hand_on():
+    wide = PRESETS["cifar10-classifier-deep"].model  # 128 units along an axis of 3
+    few, many = (
+        plan.make_plan(wide.model_copy(update={"depth": depth}), learning=True).floats
+        for depth in (4, 8)
+    )
+    handed_on = 32 * 32 * 128 * step.LANES
+    assert many - few < 4 * handed_on
+
+
 @pytest.mark.parametrize("name", ["classifier", "classifier-3d", "cifar10-autoencoder"])
 def test_steps_of_the_presets_are_those_of_tensorflow(name):
     spec = PRESETS[name].model
