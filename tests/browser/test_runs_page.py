@@ -151,7 +151,8 @@ def test_downloaded_run_can_be_uploaded_again(app, open_runs, monkeypatch):
     before = {found.id for found in runs.list_runs()}
     upload(page, ("anything.zip", content))
     expect(page.get_by_text("Uploaded")).to_be_visible(timeout=SLOW)
-    expect(page.get_by_label("Note")).to_have_value("from afar", timeout=SLOW)
+    notes = page.get_by_label("Note")  # the one of the run before is there until all is drawn
+    wait_until(lambda: notes.evaluate_all("all => all.map(one => one.value)") == ["from afar"])
     (again,) = (found for found in runs.list_runs() if found.id not in before)
     assert (again.status(), again.name) == ("finished", "traveller")
     np.testing.assert_array_equal(again.load_weights()["logits/bias"], np.full(10, 0.5))

@@ -213,7 +213,7 @@ def test_a_stage_and_a_ghost_are_chosen_and_stay_in_the_address(app, open_page, 
     wait_until(lambda: f"ghost={ghost.id}" in address(page))
     page.reload()
     expect(page.get_by_text("At embed", exact=True)).to_be_visible(timeout=SLOW)
-    expect(page.locator(".key .ghost")).to_contain_text(ghost.id)
+    expect(page.locator(".key .ghost")).to_contain_text(ghost.id, timeout=SLOW)
     ghost.delete()
     expect(page.locator(".key .ghost")).to_be_hidden()
     expect(page.get_by_text("diverged", exact=True)).to_be_visible()
