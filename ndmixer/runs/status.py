@@ -25,9 +25,9 @@ class Standing(Control, Metrics):
         | `continue`, `lock`, its owner is gone | interrupted |
         | `continue`, its creator lives, no stop was asked | queued |
         | an `end` in the last line of `metrics.jsonl` | finished, stopped, diverged or failed |
-        | `error.txt` | failed |
         | `lock`, its owner lives, the last phase is `paused` | paused |
         | `lock`, its owner lives | running |
+        | `error.txt` | failed |
         | `lock`, its owner is gone | interrupted |
         | no `lock`, nothing in `metrics.jsonl`, a stop was asked | stopped |
         | no `lock`, nothing in `metrics.jsonl`, its creator lives | queued |
@@ -52,10 +52,10 @@ class Standing(Control, Metrics):
             return "queued"
         if last and last.get("end") in get_args(End):
             return cast(End, last["end"])
-        if (self.folder / "error.txt").exists():
-            return "failed"
         if alive:
             return "paused" if last and last.get("phase") == "paused" else "running"
+        if (self.folder / "error.txt").exists():
+            return "failed"
         if locked or last:
             return "interrupted"
         if self.asked() == "stop":

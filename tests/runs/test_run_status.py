@@ -27,6 +27,8 @@ EVENT, PAUSED = {"phase": "training", "step": 8}, {"phase": "paused", "step": 8}
         (HERE, "dead", [EVENT, PAUSED], "pause", False, "interrupted"),
         (HERE, RECYCLED, [EVENT], None, False, "interrupted"),
         (HERE, ELSEWHERE, [EVENT], None, False, "running"),
+        (HERE, HERE, [EVENT], None, True, "running"),  # its end is being written
+        (HERE, "dead", [EVENT], None, True, "failed"),
         (HERE, "torn", [EVENT], None, False, "running"),  # being written at this moment
         (HERE, None, [EVENT], None, False, "interrupted"),
         (HERE, None, [EVENT], "stop", False, "interrupted"),
