@@ -15,7 +15,7 @@ import numpy as np
 from ndmixer import PRESETS, TrainSpec, load_dataset, train
 from ndmixer.app.pad import SIDE
 from ndmixer.digits import SIZE, like_mnist
-from ndmixer.representations import in_batches
+from ndmixer.representations import representations
 
 RESULTS = Path(__file__).parent / "results" / "drawing.json"
 
@@ -38,8 +38,7 @@ def main() -> None:
     x, y = data.x_test[:count], data.y_test[:count]
 
     def named(images: np.ndarray) -> np.ndarray:
-        found = [v for _, _, v in in_batches(spec, weights, images, ("logits",))]
-        return np.concatenate(found).argmax(axis=1)
+        return representations(spec, weights, images, ("logits",))["logits"].argmax(axis=1)
 
     plain = named(x)
     rows = {"as they are": {"accuracy": float(np.mean(plain == y))}}

@@ -11,7 +11,7 @@ from ndmixer.accounting import accounting, walk
 from ndmixer.geometry import ClassStatistics, distance_matrix, nearest_average
 from ndmixer.inspection import SAMPLE_NUMBERS, looked_at
 from ndmixer.probing import linear_cka, nearest_mean_accuracy, probe_accuracy
-from ndmixer.representations import in_batches
+from ndmixer.representations import in_batches, representations
 from ndmixer.spec import ModelSpec
 
 IMAGES = 2_000  # of the training and of the test set, at most
@@ -96,10 +96,7 @@ def similarity_by_stage(
         ValueError: a representation is not finite.
     """
     names = looked_at(spec, stage)
-    found: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
-    for _, name, values in in_batches(spec, weights, images, names):
-        found[name].append(values)
-    arrays = [_finite(np.concatenate(found.pop(name))) for name in names]
+    arrays = [_finite(found) for found in representations(spec, weights, images, names).values()]
     return {"stages": np.array(names), "similarity": linear_cka(arrays)}
 
 
@@ -174,11 +171,8 @@ def _stage_by_stage(
             2 * SAMPLE_NUMBERS
         ):
             group.append(waiting.pop(0))
-        found: dict[str, list[NDArray[np.float32]]] = {name: [] for name in group}
-        for _, name, values in in_batches(spec, weights, images, tuple(group)):
-            found[name].append(values)
-        for name in group:
-            yield name, _finite(np.concatenate(found.pop(name)))
+        for name, found in representations(spec, weights, images, tuple(group)).items():
+            yield name, _finite(found)
 
 
 def _finite(values: NDArray[np.float32]) -> NDArray[np.float32]:

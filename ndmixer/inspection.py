@@ -126,12 +126,8 @@ def class_distances(
     numbers = sum(s.averages()[0].size for s in passed.statistics.values())
     count = max(2, min(SAMPLE, len(images), SAMPLE_NUMBERS // numbers))
     own, classes = labels[:count], len(passed.statistics[names[0]].counts)
-    found: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
-    for _, name, values in in_batches(spec, weights, images[:count], names):
-        found[name].append(values)
     distances = []
-    for name in names:
-        values = np.concatenate(found.pop(name))
+    for name, values in representations(spec, weights, images[:count], names).items():
         if pairs:
             distances.append(mean_pairwise_distances(values, own, metric, classes))
         else:

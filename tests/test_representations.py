@@ -81,6 +81,7 @@ def test_batches_one_after_the_other_are_the_whole(case, monkeypatch):
         seen.append((part.start, name))
         np.testing.assert_allclose(values, expected[name][part], rtol=1e-5, atol=1e-6)
     assert seen == [(start, name) for start in (0, 10, 20) for name in wanted]
+    assert not list(in_batches(spec, weights, images[:0], wanted))
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def _image_map(
     from ndmixer.accounting import accounting, walk
     from ndmixer.embedding import FEWEST, embed, neighbours_kept, principal_components
     from ndmixer.inspection import SAMPLE_NUMBERS
-    from ndmixer.representations import in_batches
+    from ndmixer.representations import representations
 
     run = Run(Path(folder))
     spec = run.model_spec
@@ -88,10 +88,8 @@ def _image_map(
     weights, found = weights_of(folder, step, written)
     images, labels = images_of(run.train_spec.dataset, cast(Part, part), count)
     wanted = (stage, "logits") if spec.task == "classifier" else (stage,)
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
-    for _, name, values in in_batches(spec, weights, images, wanted):
-        parts[name].append(values)
-    values = np.concatenate(parts[stage])
+    at = representations(spec, weights, images, wanted)
+    values = at[stage]
     answer = {"labels": labels, "step": np.array(-1 if found is None else found)}
     if method == "pca":
         answer |= principal_components(values, dimensions)._asdict()
@@ -99,5 +97,5 @@ def _image_map(
         answer["points"] = embed(values, cast(Method, method), dimensions)
     answer["kept"] = np.array(neighbours_kept(values, answer["points"]))
     if spec.task == "classifier":
-        answer["predictions"] = np.concatenate(parts["logits"]).argmax(axis=1)
+        answer["predictions"] = at["logits"].argmax(axis=1)
     return answer

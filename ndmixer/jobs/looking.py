@@ -126,13 +126,12 @@ def _outputs_of(
     folder: str, step: int | None, written: int, part: Part, count: int
 ) -> dict[str, np.ndarray]:
     """The task behind `outputs_of`."""
-    from ndmixer.representations import in_batches
+    from ndmixer.representations import representations
 
     weights, _ = weights_of(folder, step, written)
     run = Run(Path(folder))
     x, y = images_of(run.train_spec.dataset, part, count)
-    logits = [v for _, _, v in in_batches(run.model_spec, weights, x, ("logits",))]
-    return {"labels": y, "logits": np.concatenate(logits)}
+    return {"labels": y, **representations(run.model_spec, weights, x, ("logits",))}
 
 
 def _labels_of(dataset: str, part: Part, count: int) -> np.ndarray:

@@ -172,13 +172,13 @@ def _walk(
 ) -> Answer:
     """The task behind `walk`."""
     from ndmixer.reconstruction import blend
-    from ndmixer.representations import in_batches, output_after
+    from ndmixer.representations import output_after, representations
 
     run = Run(Path(folder))
     spec, (weights, _) = run.model_spec, weights_of(folder, step, written)
     images, labels = images_of(run.train_spec.dataset, part, max(first, second) + 1)
     ends = images[[first, second]]
-    ((_, _, there),) = in_batches(spec, weights, ends, (stage,))
+    there = representations(spec, weights, ends, (stage,))[stage]
     decoded = output_after(spec, weights, stage, blend(there, count))
     return {
         **{"blended": blend(ends, count), "labels": labels[[first, second]]},

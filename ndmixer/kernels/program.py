@@ -170,6 +170,7 @@ def look(
     *,
     after: str = "input",
     without: Collection[str] = (),
+    room: Vector | None = None,
 ) -> dict[str, NDArray[np.float32]]:
     """Runs a model and returns what it makes of many tensors, at some of its stages.
 
@@ -183,6 +184,7 @@ def look(
             block.
         without: Axes of blocks, such as `block_0/axis_1`, whose MLP is left out: the identity
             stands in its place.
+        room: Memory for what is returned, float32 and long enough; by default it is new.
 
     Returns:
         For each stage an array `(number, *stage.shape)`, float32, in the order of the model.
@@ -207,7 +209,7 @@ def look(
     number = len(np.asarray(given))
     sizes = np.array([prod(shapes[name]) for name in names])
     ends = np.cumsum(number * sizes)
-    out = np.empty(ends[-1], np.float32)
+    out = np.empty(ends[-1], np.float32) if room is None else room[: ends[-1]]
     rows = np.asarray(given, np.float32).reshape(number, prod(shapes[after]))
     rows, vector = _read_only(rows), _read_only(join(spec, weights))
     places = np.array([plan.stages[name] for name in names])
