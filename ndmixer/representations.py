@@ -73,7 +73,8 @@ def in_batches(
     if not len(pixels):
         return
     size = min(len(pixels), batch_size(spec, wanted))
-    parts = [slice(start, start + size) for start in range(0, len(pixels), size)]
+    starts = range(0, len(pixels), size)
+    parts = [slice(start, min(start + size, len(pixels))) for start in starts]
     rooms = [np.empty(size * _numbers(spec, wanted), np.float32) for _ in range(2)]
 
     def found(number: int) -> dict[str, NDArray[np.float32]]:
@@ -87,7 +88,7 @@ def in_batches(
             if number + 1 < len(parts):
                 coming = ahead.submit(found, number + 1)
             for name, value in values.items():
-                yield slice(part.start, part.start + len(value)), name, value
+                yield part, name, value
 
 
 def early_exits(

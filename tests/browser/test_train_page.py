@@ -42,21 +42,14 @@ def shown_run(page: Page) -> str:
 
 
 def press_train(page: Page) -> None:
-    """Presses it until another run is shown: once, as a rule.
-
-    On a machine that was far behind a press was once without effect; the cause is not known,
-    so what there was to see then is printed.
-    """
-    before, button = shown_run(page), page.get_by_role("button", name=TRAIN)
-    for waits in (30, 60):
-        button.click()
-        deadline = time.monotonic() + waits
-        while time.monotonic() < deadline:
-            if shown_run(page) != before:
-                return
-            time.sleep(0.05)
-        print("no run after a press of Train:", address(page), page.locator("body").inner_text())
-    raise AssertionError("Train was pressed in vain")
+    """Presses it and waits until another run is shown; prints what there was to see if none is."""
+    before = shown_run(page)
+    page.get_by_role("button", name=TRAIN).click()
+    try:
+        wait_until(lambda: shown_run(page) != before)
+    except AssertionError:
+        print(address(page), page.locator("body").inner_text(), sep="\n")
+        raise
 
 
 def stop_button(page: Page):
@@ -99,7 +92,7 @@ def test_a_newcomer_trains_mnist_and_stops(open_page):
 def test_a_run_survives_reload_page_change_and_is_found_by_a_second_session(page, open_page):
     press_train(page)
     wait_until(lambda: percent(page, "score") > 20)
-    run = re.search(r"run=([^&]+)", page.url).group(1)
+    run = shown_run(page)
 
     page.reload()
     wait_until(lambda: percent(page, "score") > 20)
@@ -257,7 +250,7 @@ def test_a_run_is_stepped_paused_continued_and_left(app, open_page):
     press("64 steps")
     expect(status).to_contain_text("paused", timeout=SLOW)
     expect(counter).to_contain_text("step 000,064")
-    run = Run(app.runs / re.search(r"run=([^&]+)", page.url).group(1))
+    run = Run(app.runs / shown_run(page))
     press("1 epoch")  # the steps of the second are done, its test is not
     wait_until(lambda: [e["step"] for e in run.metrics() if "val_loss" in e] == [32, 64])
     expect(status).to_contain_text("paused", timeout=SLOW)
@@ -299,7 +292,7 @@ def test_two_sessions_share_a_run_and_not_their_choices(app, open_page):
     first = open_page("/?repr_shape=16x16&epochs=500")
     press_train(first)
     expect(first.locator(".st-key-status")).to_contain_text("running", timeout=SLOW)
-    run = re.search(r"run=([^&]+)", first.url).group(1)
+    run = shown_run(first)
 
     second = open_page(f"/?run={run}")
     watched = [page.locator(".st-key-status") for page in (first, second)]
@@ -310,7 +303,7 @@ def test_two_sessions_share_a_run_and_not_their_choices(app, open_page):
     press_train(second)
     expect(watched[1]).to_contain_text("queued, 1st in the queue", timeout=SLOW)
     wait_until(lambda: run not in second.url)
-    queued = re.search(r"run=([^&]+)", second.url).group(1)
+    queued = shown_run(second)
     expect(watched[0]).to_contain_text("running")
     assert [b.input_value() for b in blocks] == ["4", "5"]
     assert ("depth=4" in first.url, "depth=5" in second.url, run in first.url) == (True,) * 3
