@@ -206,7 +206,8 @@ function saveCurves(view) {
 const SOON = 120, AGAIN = 1500, SETTLED = 500; // milliseconds: to the first question, between two of the same to Streamlit, after a choice
 async function ask(view) {
   clearTimeout(view.timer);
-  if (!view.root.isConnected || document.hidden) return; // it asks again as soon as it is seen
+  if (document.hidden) return; // it asks again as soon as it is seen
+  if (!view.root.isConnected) { view.timer = setTimeout(() => ask(view), AGAIN); return; } // being moved; if it is gone, its end stops this
   const { drawn } = view, start = performance.now();
   let wait = AGAIN;
   try {
@@ -289,9 +290,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     find(".log").onclick = () => { logLoss = !logLoss; find(".log").setAttribute("aria-pressed", logLoss); draw(view, view.panels[0]); };
     saveButtons(find(".save"), { PNG: () => saveCurves(view), CSV: () => saveTable("curves", points(view.data)) });
     view.observer = new ResizeObserver(() => view.panels.forEach((panel) => view.data && draw(view, panel)));
-    view.panels.forEach((panel) => view.observer.observe(panel.canvas));
     view.seen = () => document.hidden || ask(view);
-    document.addEventListener("visibilitychange", view.seen);
     views.set(parentElement, view);
   }
   view.send = setTriggerValue;
@@ -303,9 +302,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
     view.sent = data.slice();
     take(view, data);
     view.drawn = view.data; view.have = view.drawn.have; view.asked = undefined;
-    clearTimeout(view.timer);
-    view.timer = setTimeout(() => ask(view), SOON);
   }
+  clearTimeout(view.timer); // also where nothing is new: it may have been taken away and put back
+  view.timer = setTimeout(() => ask(view), SOON);
+  view.panels.forEach((panel) => view.observer.observe(panel.canvas));
+  document.addEventListener("visibilitychange", view.seen);
   return () => setTimeout(() => {
     if (view.root.isConnected) return;
     view.observer.disconnect(); clearTimeout(view.timer);
